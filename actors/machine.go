@@ -1,0 +1,87 @@
+package actors
+
+import (
+	"iter"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// Rules are what a pattern decides. An implementation is pure: it has no
+// goroutine, lock, channel, clock or randomness of its own, and the same inputs
+// give the same outputs. The shell calls it from one turn at a time, so it needs no
+// protection. Every method settles what is due by now before it does anything else,
+// and works with the largest now it has seen, so that a clock that steps back
+// freezes time instead of refunding it.
+type Rules interface {
+	// Acquire decides on r. On Grant, id becomes the permit's ID. r is only valid
+	// during the call.
+	Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision
+
+	// Report ends the permit p with outcome o after elapsed (0 = not measured). The
+	// shell calls it at most once per permit ID. counted is false if p is stale, and
+	// then nothing changed. dirty is as in patterns.Decision.
+	Report(now patterns.Instant, p patterns.PermitID, o patterns.Outcome, elapsed time.Duration) (counted, dirty bool)
+
+	// Release ends the permit p without a verdict: given back, holder gone, or its
+	// deadline passed.
+	Release(now patterns.Instant, p patterns.PermitID) (dirty bool)
+
+	// Tick makes every transition that is due by now. Calling it twice is harmless.
+	Tick(now patterns.Instant) (dirty bool)
+
+	// Wake is when Tick next has something to do: after now, once Tick(now) ran, or
+	// patterns.Never.
+	Wake() patterns.Instant
+
+	// Epoch is the version of the state; permits carry the one they were granted in.
+	Epoch() uint64
+
+	// Drain yields, oldest first, the events since the last Drain.
+	Drain() iter.Seq[patterns.Event]
+
+	// Operate carries out an operator's command, or says why not.
+	Operate(now patterns.Instant, op patterns.Operation) error
+
+	// Timeless reports that until the next dirty call, Acquire and Report(Success)
+	// do not look at now, so that the shell may pass an old one and spare a clock
+	// reading.
+	Timeless() bool
+
+	// Measured reports that Report looks at elapsed.
+	Measured() bool
+
+	// Refusal is the error with which every request is refused until the instant
+	// until, if that is so. The handle then refuses without asking.
+	Refusal() (err error, until patterns.Instant, ok bool)
+
+	// Check returns an error if an invariant does not hold, and Repair then rebuilds
+	// what cannot be trusted, conservatively, and bumps the epoch. The shell calls
+	// both after a restart.
+	Check() error
+	Repair(now patterns.Instant)
+}
+
+// Machine is Rules with the pattern's own Config C and Snapshot S.
+type Machine[C comparable, S any] interface {
+	Rules
+
+	// Reconfigure changes the rules and keeps what was learned, as far as the new
+	// ones have room for it. c was validated.
+	Reconfigure(now patterns.Instant, c C)
+
+	// Snapshot returns the state as of now, with the shell's counts in it.
+	Snapshot(now patterns.Instant, counts patterns.Counts) S
+}
+
+// Lessor is a Machine that can hand out permits in bulk (see Leased).
+type Lessor interface {
+	// Lease returns how many permits, at most want, may be spent without asking as
+	// long as the epoch stays the same. 0 means ask for each. The shell calls
+	// SettleLease for what becomes of them.
+	Lease(now patterns.Instant, want int) int
+
+	// SettleLease records what became of permits leased in epoch. counted is false
+	// if the epoch is over; then nothing but capacity is given back.
+	SettleLease(now patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool)
+}

@@ -1,0 +1,35 @@
+package patterns
+
+// Counts are the totals that every guard keeps since it was spawned; restarts do
+// not clear them. At every moment
+//
+//	Asked   = Granted + Rejected + Cancelled + Waiting
+//	Granted = Reported + Reclaimed + InFlight
+type Counts struct {
+	Asked     uint64 // requests received
+	Granted   uint64 // permits handed out
+	Rejected  uint64 // requests refused
+	Cancelled uint64 // requests whose caller left before an answer
+	Waiting   uint64 // requests queued now
+
+	Reported  uint64 // permits that ended with an outcome
+	Reclaimed uint64 // permits that ended without: released, holder gone, deadline passed
+	InFlight  uint64 // permits out now
+
+	Success uint64 // of Reported
+	Failure uint64 // of Reported
+	Dropped uint64 // of Reported
+	Ignored uint64 // of Reported
+
+	Stale    uint64 // of Reported: too late to count, the guard had moved on
+	Repeated uint64 // reports of permits that had ended, or never were
+	Unknown  uint64 // messages that no guard understands
+	Restarts uint64 // times the guard's actor was restarted
+}
+
+// Balanced reports whether the two equations above hold.
+func (c Counts) Balanced() bool {
+	return c.Asked == c.Granted+c.Rejected+c.Cancelled+c.Waiting &&
+		c.Granted == c.Reported+c.Reclaimed+c.InFlight &&
+		c.Reported == c.Success+c.Failure+c.Dropped+c.Ignored
+}

@@ -1,0 +1,60 @@
+package patterns
+
+import "context"
+
+// Do runs fn if g permits it, and reports how it ended. fn's result and error
+// reach the caller unchanged; an error that matches ErrRejected means fn never
+// ran. A panic or runtime.Goexit in fn counts as Failure, gives the permit back,
+// and goes on unwinding the caller.
+func Do[T any](ctx context.Context, g Guard, fn func(context.Context) (T, error)) (v T, err error) {
+	if fn == nil {
+		return v, ErrNilFunc
+	}
+	if g == nil {
+		return v, ErrNilGuard
+	}
+	permit, err := g.Acquire(ctx)
+	if err != nil {
+		return v, err
+	}
+	outcome := Failure
+	defer func() { permit.Report(outcome) }()
+	terms := g.Terms()
+	if terms == nil {
+		v, err = fn(ctx)
+		outcome = Classify(ctx, err)
+		return v, err
+	}
+	callCtx, cancel := terms.bound(ctx)
+	defer cancel()
+	v, err = fn(callCtx)
+	outcome = judge(ctx, terms.Judge, v, err)
+	return v, err
+}
+
+// Run is Do for a function without a result.
+func Run(ctx context.Context, g Guard, fn func(context.Context) error) error {
+	if fn == nil {
+		return ErrNilFunc
+	}
+	_, err := Do(ctx, g, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
+	return err
+}
+
+// Wrap returns fn guarded by g, with fn's own type.
+func Wrap[A, R any](g Guard, fn func(context.Context, A) (R, error)) func(context.Context, A) (R, error) {
+	if fn == nil {
+		return func(context.Context, A) (r R, err error) { return r, ErrNilFunc }
+	}
+	return func(ctx context.Context, a A) (R, error) {
+		return Do(ctx, g, func(ctx context.Context) (R, error) { return fn(ctx, a) })
+	}
+}
+
+// bound applies the guard's per-call timeout to ctx.
+func (t *Terms) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.Timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, t.Timeout, ErrCallTimeout)
+}

@@ -1,0 +1,75 @@
+package patterns
+
+// PermitID names one permit for ever: the epoch of the guard's state it was
+// granted in, and a number unique within the guard. It is a plain value, so it can
+// travel in a message.
+type PermitID struct {
+	Epoch uint64
+	ID    uint64
+}
+
+// Request is what a caller asks a guard for. The zero value asks for one permit
+// of normal priority.
+type Request struct {
+	// Key selects the tenant, user or partition in guards that keep several.
+	Key string
+	// Weight is how many permits' worth of work this is. 0 means 1.
+	Weight int
+	// Priority orders waiters and says who is refused first.
+	Priority Priority
+	// Deadline is when the caller stops waiting; Never or 0 means no limit. Guards
+	// take it from the caller's context.
+	Deadline Instant
+}
+
+// Settler takes permits back. Guards implement it; users call the methods of
+// Permit instead.
+type Settler interface {
+	// Settle ends the permit id with outcome o and reports whether it counted.
+	// since is when the attempt began, or 0 where the guard did not ask for it.
+	Settle(id PermitID, since Instant, o Outcome) bool
+	// Release ends the permit id without a verdict.
+	Release(id PermitID)
+}
+
+// Permit is the right to make one attempt. Exactly one of Report and Release
+// counts, and only the first call of it. A Permit is owned by one goroutine at a
+// time. The zero Permit is spent.
+type Permit struct {
+	by    Settler
+	id    PermitID
+	since Instant
+}
+
+// NewPermit returns the permit id, which by will settle. since is passed back to
+// Settle. Only guards need it.
+func NewPermit(by Settler, id PermitID, since Instant) Permit {
+	return Permit{by: by, id: id, since: since}
+}
+
+// ID returns the permit's name, under which it can be reported by message. The
+// zero PermitID means that no actor is keeping count of it.
+func (p *Permit) ID() PermitID { return p.id }
+
+// Report says how the attempt ended. It does not block. It returns false if the
+// permit had ended before: reported already, released, or taken back.
+//
+// While the guard's actor is busy the report is queued, and then Report returns
+// true; should it turn out to be stale, the guard's Snapshot counts it so.
+func (p *Permit) Report(o Outcome) bool {
+	by := p.by
+	if by == nil {
+		return false
+	}
+	p.by = nil
+	return by.Settle(p.id, p.since, o)
+}
+
+// Release gives the capacity back without a verdict. After Report it does
+// nothing, so that it can be deferred right after Acquire.
+func (p *Permit) Release() {
+	if by := p.by; by != nil {
+		p.by = nil
+		by.Release(p.id)
+	}
+}
