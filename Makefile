@@ -1,0 +1,82 @@
+# Go is all this needs: the tools that `make check` uses are pinned in tools/go.mod and built by the go
+# command. `make` alone lists what there is.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULES := $(patsubst %/,%,$(dir $(wildcard ./go.mod ./*/go.mod)))
+CODE    := $(filter-out ./tools,$(MODULES))
+TOOL     = go tool -modfile=$(CURDIR)/tools/go.mod
+
+# The race detector needs cgo, and cgo a C compiler.
+CC_FOUND := $(shell command -v $$(go env CC | cut -d' ' -f1) 2>/dev/null)
+RACE     := $(if $(and $(filter 1,$(shell go env CGO_ENABLED)),$(CC_FOUND)),-race)
+ifeq ($(RACE),)
+NO_RACE = echo 'warning: no C compiler, or CGO_ENABLED=0: running WITHOUT the race detector' >&2
+else
+NO_RACE = :
+endif
+
+# What the targets below can be given: make bench CASES=breaker ROUNDS=5
+CASES    ?=
+ROUNDS   ?=
+FUZZTIME ?= 30s
+TIMEOUT  ?= 10m
+
+# summary prints go test's lines but those of packages without tests, and a closing line.
+summary = awk '/\[no test files\]$$/ { next } { print } /^ok / { ok++ } /^FAIL\t/ { bad++ } \
+	END { printf "%d passed, %d failed\n", ok, bad }'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## the showcase: every pattern at work, in one terminal
+	@go run ./examples/showcase
+
+.PHONY: test
+test: ## every test of every module, with the race detector; then allocation ceilings without it
+	@$(NO_RACE)
+	@{ rc=0; for m in $(CODE); do (cd $$m && go test $(RACE) -shuffle=on -timeout $(TIMEOUT) ./... 2>&1) || rc=1; done; \
+	if [ -n "$(RACE)" ]; then $(MAKE) --no-print-directory -s allocs || rc=1; fi; exit $$rc; } | $(summary)
+
+# The race detector allocates, so tests that count allocations are run once more without it.
+.PHONY: allocs
+allocs:
+	@for m in $(CODE); do (cd $$m; \
+	pkgs=$$(grep -rl --include='*_test.go' -F AllocsPerRun . | xargs -r -n1 dirname | sort -u | grep -v '/archtest$$' || true); \
+	[ -z "$$pkgs" ] || go test -run Alloc $$pkgs 2>&1); done
+
+.PHONY: check
+check: ## formatting, vet, lint, architecture, tidiness: seconds, once the tools are built
+	@echo 'format'; bad=$$($(TOOL) gofumpt -l .); [ -z "$$bad" ] || { echo "run make fmt:"; echo "$$bad"; exit 1; }
+	@for m in $(CODE); do echo "vet $$m"; (cd $$m && go vet ./...); done
+	@for m in $(CODE); do echo "lint $$m"; (cd $$m && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	@echo 'architecture'; go test ./internal/archtest
+	@for m in $(MODULES); do echo "tidy $$m"; (cd $$m && go mod tidy -diff); done
+
+.PHONY: bench
+bench: ## side by side with the rivals; CASES=regexp and ROUNDS=n narrow it
+	@cd bench && go run . -cases "$(CASES)" -rounds "$(ROUNDS)"
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME each
+	@go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r pkg; do \
+	go test -list '^Fuzz' $$pkg | { grep '^Fuzz' || true; } | while read -r target; do \
+	echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null; done; done
+
+.PHONY: soak
+soak: ## the long runs: every test 20 times, and those that wait for BULWARK_SOAK=1
+	@$(NO_RACE)
+	@{ rc=0; for m in $(CODE); do (cd $$m && BULWARK_SOAK=1 go test $(RACE) -shuffle=on -count=20 -timeout 2h ./... 2>&1) || rc=1; done; \
+	exit $$rc; } | $(summary)
+
+.PHONY: fmt
+fmt: ## format every file
+	@$(TOOL) gofumpt -w .
+
+.PHONY: tidy
+tidy: ## go mod tidy, in every module
+	@for m in $(MODULES); do (cd $$m && go mod tidy); done
