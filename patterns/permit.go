@@ -1,5 +1,7 @@
 package patterns
 
+import "time"
+
 // PermitID names one permit for ever: the epoch of the guard's state it was
 // granted in, and a number unique within the guard. It is a plain value, so it can
 // travel in a message.
@@ -20,6 +22,9 @@ type Request struct {
 	// Deadline is when the caller stops waiting; Never or 0 means no limit. Guards
 	// take it from the caller's context.
 	Deadline Instant
+	// HoldFor bounds how long the permit may be held: one that was not reported by
+	// then is taken back. 0 means no bound.
+	HoldFor time.Duration
 }
 
 // Settler takes permits back. Guards implement it; users call the methods of

@@ -1,0 +1,258 @@
+package mailbox
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+const (
+	cacheLine = 64
+
+	// DefaultCapacity is how many Ordinary messages may be queued.
+	DefaultCapacity = 1 << 16
+	// DefaultBudget is how many messages of others a caller serves before it hands
+	// the rest over. Handing over costs a goroutine switch, and under a tight load
+	// the fresh goroutine waits its turn behind all others, so the bound is high.
+	DefaultBudget = 2048
+	// spinTries loads take about a microsecond: some thirty turns.
+	spinTries = 1000
+)
+
+// The state word. 0 is idle and empty, the only value from which a turn starts
+// without looking any further.
+const (
+	running       uint32 = 1 << iota // somebody owns the turn
+	suspended                        // only system messages run
+	stopped                          // everything is refused
+	systemWaits                      // the queue of that name may hold something
+	urgentWaits                      //
+	ordinaryWaits                    //
+)
+
+// Handler is what a Combining mailbox serves beside proto.actor's invoker: it takes
+// posted Nodes straight, without an actor.Context.
+type Handler interface {
+	// Turn handles one Node. It runs in a turn.
+	Turn(n *Node)
+	// Refuse answers a Node that Turn will not handle, or, if Turn panicked on it,
+	// may have handled in part. It runs on any goroutine.
+	Refuse(n *Node, reason error)
+	// After runs, outside of any turn, once for some time that Combining.After was
+	// called in a turn.
+	After()
+}
+
+// Config of a Combining mailbox. The zero value means the defaults.
+type Config struct {
+	// Capacity bounds the queued Ordinary messages. Default 65,536.
+	Capacity int
+	// Budget bounds how many messages of others one caller serves. Default 2,048.
+	Budget int
+	// Inline lets posters run the turn themselves. Off, every turn runs on a goroutine
+	// from the actor's dispatcher. See the package's rules before turning it on.
+	Inline bool
+	// Handler takes Nodes. It may be nil if none are posted.
+	Handler Handler
+}
+
+// Combining is a flat-combining mailbox. Its methods may be called from any
+// goroutine, except where they say otherwise.
+type Combining struct {
+	word atomic.Uint32
+	spin bool
+	_    [cacheLine - 8]byte
+
+	// Owned by the turn.
+	wantsAfter bool
+	tally      tally
+
+	// Set before Start.
+	cfg        Config
+	invoker    actor.MessageInvoker
+	dispatcher actor.Dispatcher
+	host       host
+	continued  func() // runHanded, built once
+	born       time.Time
+	_          [cacheLine]byte
+
+	depth   atomic.Int64 // Ordinary and Urgent messages queued
+	refused atomic.Uint64
+
+	system, urgent, ordinary queue
+}
+
+// New returns a mailbox for one actor.
+func New(cfg Config) *Combining {
+	if cfg.Capacity <= 0 {
+		cfg.Capacity = DefaultCapacity
+	}
+	if cfg.Budget <= 0 {
+		cfg.Budget = DefaultBudget
+	}
+	m := &Combining{cfg: cfg, born: time.Now(), spin: runtime.GOMAXPROCS(0) > 1}
+	m.continued = m.runHanded
+	m.system.init()
+	m.urgent.init()
+	m.ordinary.init()
+	m.word.Store(running) // the spawner owns the turn until Start
+	return m
+}
+
+// Producer returns what actor.WithMailbox takes: a Combining mailbox per actor.
+func Producer(cfg Config) actor.MailboxProducer {
+	return func() actor.Mailbox { return New(cfg) }
+}
+
+// RegisterHandlers is called by proto.actor while it spawns the actor.
+func (m *Combining) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
+	m.invoker, m.dispatcher = invoker, dispatcher
+	m.host = hostOf(invoker)
+}
+
+// Start opens the mailbox: what was posted until now is run, Started first.
+func (m *Combining) Start() {
+	if m.cfg.Inline {
+		m.Exit()
+	} else {
+		m.dispatcher.Schedule(m.continued)
+	}
+}
+
+// UserMessageCount returns how many user messages are queued.
+func (m *Combining) UserMessageCount() int { return int(m.depth.Load()) }
+
+// TryEnter takes the turn if the actor is idle, or becomes so within about a
+// microsecond. The caller then owns the actor's state until it calls Exit, which it
+// must do even if it panics (see Crashed). In between it must do only what a turn
+// may do.
+func (m *Combining) TryEnter() bool {
+	if m.word.CompareAndSwap(0, running) || m.spin && m.spinEnter() {
+		m.begin()
+		return true
+	}
+	return false
+}
+
+func (m *Combining) spinEnter() bool {
+	for range spinTries {
+		w := m.word.Load()
+		if w == 0 && m.word.CompareAndSwap(0, running) {
+			return true
+		}
+		if w&(suspended|stopped) != 0 {
+			return false
+		}
+	}
+	return false
+}
+
+// Exit ends a turn that TryEnter began: what was queued meanwhile is served first.
+func (m *Combining) Exit() {
+	m.end()
+	if m.wantsAfter || !m.word.CompareAndSwap(running, 0) {
+		m.serve(m.cfg.Budget)
+	}
+}
+
+// Crashed is Exit for a turn that panicked with reason, or, if reason is nil, that
+// exited its goroutine, while it handled msg. The supervisor decides what becomes of
+// the actor. The caller has answered msg.
+func (m *Combining) Crashed(reason, msg any) {
+	if m.escalate(reason, msg); reason == nil {
+		m.handOver()
+		return
+	}
+	m.Exit()
+}
+
+// After asks for one call of the Handler's After as soon as no turn runs. It is
+// called in a turn.
+func (m *Combining) After() { m.wantsAfter = true }
+
+// Post queues n, whose sender did not get the turn with TryEnter. On an error, which
+// is ErrFull or ErrStopped, n stays the caller's.
+func (m *Combining) Post(n *Node, lane Lane) error {
+	if m.word.Load()&stopped != 0 {
+		return ErrStopped
+	}
+	depth := m.depth.Add(1)
+	if lane == Ordinary && depth > int64(m.cfg.Capacity) {
+		m.depth.Add(-1)
+		m.refused.Add(1)
+		return ErrFull
+	}
+	n.since = m.clock()
+	if lane == Urgent {
+		m.urgent.push(n)
+		m.announce(urgentWaits)
+	} else {
+		m.ordinary.push(n)
+		m.announce(ordinaryWaits)
+	}
+	return nil
+}
+
+// announce says that a queue holds something, and sees to it that somebody serves
+// it: the owner of the turn if there is one, or else this goroutine.
+func (m *Combining) announce(flag uint32) {
+	for {
+		w := m.word.Load()
+		next := w | flag
+		own := w&running == 0 && runnable(next)
+		if own {
+			next |= running
+		}
+		if next == w || m.word.CompareAndSwap(w, next) {
+			if own {
+				m.takeOver()
+			}
+			return
+		}
+	}
+}
+
+// runnable reports whether word w names something that may be served now.
+func runnable(w uint32) bool {
+	switch {
+	case w&systemWaits != 0:
+		return true
+	case w&suspended != 0 && w&stopped == 0:
+		return false
+	}
+	return w&(urgentWaits|ordinaryWaits) != 0
+}
+
+// takeOver serves as the owner that announce just became.
+func (m *Combining) takeOver() {
+	if m.cfg.Inline {
+		m.serve(m.cfg.Budget)
+		return
+	}
+	m.dispatcher.Schedule(m.continued)
+}
+
+// PostUserMessage is called by proto.actor.
+func (m *Combining) PostUserMessage(msg any) {
+	if expandBatch(msg, m.PostUserMessage) {
+		return
+	}
+	if m.cfg.Inline && m.word.CompareAndSwap(0, running) {
+		m.begin()
+		m.receive(msg)
+		m.Exit()
+		return
+	}
+	n := plainNode(msg)
+	if err := m.Post(n, laneOf(msg)); err != nil {
+		m.refuse(n.recycle(), err)
+	}
+}
+
+// PostSystemMessage is called by proto.actor.
+func (m *Combining) PostSystemMessage(msg any) {
+	m.system.push(plainNode(msg))
+	m.announce(systemWaits)
+}

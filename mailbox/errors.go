@@ -1,0 +1,35 @@
+package mailbox
+
+import "errors"
+
+// Reasons why a message was not handled. A requester gets one of them at once
+// instead of waiting for a timeout.
+var (
+	// ErrFull: as many messages are queued as the mailbox may hold.
+	ErrFull = errors.New("mailbox full")
+	// ErrStopped: the actor has stopped.
+	ErrStopped = errors.New("actor stopped")
+	// ErrPanicked: the actor panicked, or its goroutine exited, while handling this
+	// very message.
+	ErrPanicked = errors.New("actor panicked while handling the message")
+)
+
+// A Refuser is a message that knows how to answer its requester when it will not
+// be handled. The mailbox calls Refused once, with one of the errors above, and
+// sends what it returns, unless nil, to the message's sender.
+type Refuser interface {
+	Refused(reason error) (reply any)
+}
+
+// Undelivered is what the sender of a request gets when the actor will not handle
+// it and the message is no Refuser.
+type Undelivered struct {
+	Message any
+	Reason  error
+}
+
+// Error makes an Undelivered usable as an error.
+func (u Undelivered) Error() string { return u.Reason.Error() }
+
+// Unwrap returns the reason.
+func (u Undelivered) Unwrap() error { return u.Reason }

@@ -1,0 +1,199 @@
+package mailbox
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// serve runs what is queued and gives the turn up. After budget messages it hands
+// the rest to a fresh goroutine. The caller owns the turn.
+func (m *Combining) serve(budget int) {
+	for served := 0; ; served++ {
+		w := m.word.Load()
+		if !runnable(w) {
+			if m.release(w) {
+				return
+			}
+			continue
+		}
+		if served >= budget {
+			m.handOver()
+			return
+		}
+		m.serveOne(w)
+	}
+}
+
+// release gives the turn up if the word is still w, and then runs the Handler's
+// After if a turn asked for it.
+func (m *Combining) release(w uint32) bool {
+	after, onHanded := m.wantsAfter, m.tally.onHanded
+	m.wantsAfter, m.tally.onHanded = false, false
+	if !m.word.CompareAndSwap(w, w&^running) {
+		m.wantsAfter, m.tally.onHanded = after, onHanded
+		return false
+	}
+	if after {
+		m.cfg.Handler.After()
+	}
+	return true
+}
+
+// handOver passes the turn to a goroutine of the dispatcher's.
+func (m *Combining) handOver() {
+	m.tally.handovers++
+	m.dispatcher.Schedule(m.continued)
+}
+
+// runHanded serves on a goroutine that does nothing else, so it needs no budget.
+func (m *Combining) runHanded() {
+	m.tally.onHanded = true
+	m.serve(math.MaxInt)
+}
+
+func (m *Combining) serveOne(w uint32) {
+	switch {
+	case w&systemWaits != 0:
+		if n := m.next(&m.system, systemWaits); n != nil {
+			m.serveSystem(n.recycle())
+		}
+	case w&urgentWaits != 0:
+		m.serveUser(m.next(&m.urgent, urgentWaits))
+	default:
+		m.serveUser(m.next(&m.ordinary, ordinaryWaits))
+	}
+}
+
+// next pops q. When q looks empty its flag is cleared first and q is looked at once
+// more, because a poster that saw the flag set announced nothing.
+func (m *Combining) next(q *queue, flag uint32) *Node {
+	if n := q.pop(); n != nil {
+		return n
+	}
+	m.word.And(^flag)
+	n := q.pop()
+	if n != nil {
+		m.word.Or(flag)
+	}
+	return n
+}
+
+func (m *Combining) serveUser(n *Node) {
+	if n == nil {
+		return
+	}
+	depth := m.depth.Add(-1) + 1
+	m.tally.maxDepth = max(m.tally.maxDepth, depth)
+	m.tally.queued++
+	if m.tally.onHanded {
+		m.tally.handed++
+	}
+	if m.word.Load()&stopped != 0 {
+		m.tally.turns++
+		m.refuseNode(n, ErrStopped)
+		return
+	}
+	m.begin()
+	if n.plain {
+		m.receive(n.recycle())
+	} else {
+		m.turn(n)
+	}
+	m.end()
+}
+
+func (m *Combining) serveSystem(msg any) {
+	switch msg := msg.(type) {
+	case *actor.SuspendMailbox:
+		m.word.Or(suspended)
+	case *actor.ResumeMailbox:
+		m.word.And(^suspended)
+	case statsRequest:
+		msg.reply <- m.stats()
+	default:
+		m.receiveSystem(msg)
+		// The context tells nobody that the actor stopped.
+		if m.host.gone() {
+			m.word.Or(stopped)
+		}
+	}
+}
+
+func (m *Combining) turn(n *Node) {
+	done := false
+	defer func() {
+		if !done {
+			reason := recover()
+			m.cfg.Handler.Refuse(n, ErrPanicked)
+			m.crashed(reason, n.value)
+		}
+	}()
+	m.cfg.Handler.Turn(n)
+	done = true
+}
+
+func (m *Combining) receive(msg any) {
+	done := false
+	defer func() {
+		if !done {
+			reason := recover()
+			m.refuse(msg, ErrPanicked)
+			m.crashed(reason, msg)
+		}
+	}()
+	m.invoker.InvokeUserMessage(msg)
+	done = true
+}
+
+func (m *Combining) receiveSystem(msg any) {
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		reason := recover()
+		if m.host.gone() { // it panicked on Stopped: nothing is left to restart
+			m.word.Or(stopped)
+			m.host.terminated()
+			if reason == nil {
+				m.handOver()
+			}
+			return
+		}
+		m.crashed(reason, msg)
+	}()
+	m.invoker.InvokeSystemMessage(msg)
+	done = true
+}
+
+// crashed escalates a failure in the middle of serve. When the goroutine is exiting,
+// serve will not get to release the turn.
+func (m *Combining) crashed(reason, msg any) {
+	if m.escalate(reason, msg); reason == nil {
+		m.handOver()
+	}
+}
+
+var errGoexit = fmt.Errorf("%w: runtime.Goexit", ErrPanicked)
+
+// escalate hands the failure to the supervisor. A strategy that runs right here, as
+// guardians' do, and panics would end the process: it stops the actor instead.
+func (m *Combining) escalate(reason, msg any) {
+	m.tally.failures++
+	if reason == nil {
+		reason = errGoexit
+	}
+	done := false
+	defer func() {
+		if !done {
+			m.host.log("supervision of a failed actor failed: the actor is stopped",
+				slog.Any("reason", reason), slog.Any("panic", recover()))
+			m.PostSystemMessage(&actor.Stop{})
+		}
+	}()
+	m.invoker.EscalateFailure(reason, msg)
+	done = true
+}

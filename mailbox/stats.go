@@ -1,0 +1,87 @@
+package mailbox
+
+import "time"
+
+// sampleEvery turns one is timed, because reading the clock costs as much as a turn.
+const sampleEvery = 128
+
+// tally is counted by the owner of the turn.
+type tally struct {
+	turns     uint64
+	queued    uint64
+	handed    uint64
+	handovers uint64
+	onHanded  bool // the turn runs on a goroutine of the dispatcher's
+	failures  uint64
+	maxDepth  int64
+	busy      time.Duration // estimated
+	started   int64         // when the turn that is being timed began, or 0
+	lastBusy  time.Duration // busy at the last Stats
+	lastAt    int64
+}
+
+// Stats says how a mailbox is doing.
+type Stats struct {
+	// Spot counts the turns that posters took on the spot.
+	Spot uint64
+	// Queued counts the messages served from a queue, Handed those of them that a
+	// goroutine of the dispatcher's served, and Handovers how often one was started
+	// because the budget was used up.
+	Queued, Handed, Handovers uint64
+	// Failures counts panics and goroutine exits.
+	Failures uint64
+	// Refused counts messages refused because the mailbox was full.
+	Refused uint64
+	// Depth is how many messages are queued now, MaxDepth the most there ever were.
+	Depth, MaxDepth int
+	// OldestAge is how long the oldest queued message has waited.
+	OldestAge time.Duration
+	// Saturation is the share of time, 0 to 1, that was spent in turns since the
+	// Stats before; an estimate from one turn in 128.
+	Saturation float64
+}
+
+type statsRequest struct{ reply chan<- Stats }
+
+// Stats returns the statistics as of a moment when no turn runs. It must not be
+// called in a turn, nor before the actor was spawned.
+func (m *Combining) Stats() Stats {
+	reply := make(chan Stats, 1)
+	m.PostSystemMessage(statsRequest{reply})
+	return <-reply
+}
+
+func (m *Combining) stats() Stats {
+	t, now := &m.tally, m.clock()
+	s := Stats{
+		Spot: t.turns - t.queued, Queued: t.queued, Handed: t.handed, Handovers: t.handovers, Failures: t.failures,
+		Refused: m.refused.Load(), Depth: int(max(0, m.depth.Load())), MaxDepth: int(t.maxDepth),
+	}
+	for _, q := range []*queue{&m.urgent, &m.ordinary} {
+		if n := q.peek(); n != nil {
+			s.OldestAge = max(s.OldestAge, time.Duration(now-n.since))
+		}
+	}
+	if now > t.lastAt {
+		s.Saturation = min(1, float64(t.busy-t.lastBusy)/float64(now-t.lastAt))
+	}
+	t.lastBusy, t.lastAt = t.busy, now
+	return s
+}
+
+func (m *Combining) clock() int64 { return int64(time.Since(m.born)) }
+
+// begin and end bracket every turn.
+func (m *Combining) begin() {
+	m.tally.turns++
+	if m.tally.turns%sampleEvery == 0 {
+		m.tally.started = m.clock()
+	}
+}
+
+func (m *Combining) end() {
+	if m.tally.started != 0 {
+		m.tally.busy += sampleEvery * time.Duration(m.clock()-m.tally.started)
+		m.tally.started = 0
+	}
+}

@@ -1,0 +1,57 @@
+package circuitbreaker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// ErrOpen is matched, with errors.Is, by every refusal from a breaker.
+var ErrOpen = errors.New("circuit breaker open")
+
+// OpenError is the refusal itself. It matches ErrOpen and patterns.ErrRejected. One
+// value is shared by all the calls refused for the same reason: do not change it.
+type OpenError struct {
+	Name  string // the breaker's
+	State State  // what it was in; Closed only with CauseRamp
+	// Cause is why it is open, or CauseProbesOut or CauseRamp.
+	Cause Cause
+	// RetryAt is when a call may pass again at the latest known. Zero if unknown:
+	// opened by hand without an end, or ramping up.
+	RetryAt time.Time
+}
+
+func (e *OpenError) Error() string {
+	msg := fmt.Sprintf("circuit breaker %q is %v", e.Name, e.State)
+	if e.Cause != CauseNone {
+		msg += " (" + string(e.Cause) + ")"
+	}
+	if !e.RetryAt.IsZero() {
+		msg += ", retry at " + e.RetryAt.Format(time.RFC3339)
+	}
+	return msg
+}
+
+// Unwrap makes errors.Is match both ErrOpen and patterns.ErrRejected.
+func (e *OpenError) Unwrap() []error { return []error{ErrOpen, patterns.ErrRejected} }
+
+// RetryAfter is how long from now RetryAt is; 0 if it passed or is unknown.
+func (e *OpenError) RetryAfter() time.Duration {
+	if e.RetryAt.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(e.RetryAt))
+}
+
+// ConfigError is one fault of a Config, or of an operator's command.
+type ConfigError struct {
+	Field   string
+	Value   any
+	Problem string
+}
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("circuitbreaker: %s %v: %s", e.Field, e.Value, e.Problem)
+}

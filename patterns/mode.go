@@ -1,0 +1,87 @@
+package patterns
+
+import (
+	"fmt"
+	"time"
+)
+
+// Mode is how permits travel from a guard's actor to its callers. The zero Mode is
+// Strict. Modes are comparable.
+type Mode struct {
+	size int
+	ttl  time.Duration
+}
+
+// Strict asks the actor for every permit: counts and limits are exact at every
+// moment. It is the default.
+var Strict = Mode{}
+
+const (
+	// DefaultLeaseSize is how many permits a lease holds unless told otherwise.
+	DefaultLeaseSize = 64
+	// MaxLeaseSize is the most that one lease may hold.
+	MaxLeaseSize = 1024
+	// DefaultLeaseTTL is how long unused permits stay out unless told otherwise.
+	DefaultLeaseTTL = 100 * time.Millisecond
+)
+
+// Leased hands permits out in bulk: size at a time (0 means 64, at most 1,024) to a
+// cell per processor, where a call spends one without a message. Unused permits come
+// back after ttl (0 means 100 ms). Failures are still reported at once, and a state
+// change is still seen by every caller at its next call; successes are counted up to
+// size × cells late. A size of 1 is Strict.
+func Leased(size int, ttl time.Duration) Mode {
+	if size == 0 {
+		size = DefaultLeaseSize
+	}
+	if ttl == 0 {
+		ttl = DefaultLeaseTTL
+	}
+	return Mode{size: size, ttl: ttl}
+}
+
+// Lease returns the size and lifetime of a lease; ok is false for Strict.
+func (m Mode) Lease() (size int, ttl time.Duration, ok bool) { return m.size, m.ttl, m.size > 1 }
+
+// Validate returns an error if a lease could not work as given.
+func (m Mode) Validate() error {
+	switch {
+	case m.size < 0 || m.size > MaxLeaseSize:
+		return fmt.Errorf("lease size %d not in [1, %d]", m.size, MaxLeaseSize)
+	case m.ttl < 0:
+		return fmt.Errorf("lease lifetime %v is negative", m.ttl)
+	}
+	return nil
+}
+
+func (m Mode) String() string {
+	if m.size <= 1 {
+		return "strict"
+	}
+	return fmt.Sprintf("leased(%d, %v)", m.size, m.ttl)
+}
+
+// FailPolicy is what callers get when a guard's actor failed for good, so that
+// nobody is left to decide.
+type FailPolicy uint8
+
+const (
+	// FailOpen lets every call through, unguarded, counted and announced:
+	// availability first. It is the default.
+	FailOpen FailPolicy = iota
+	// FailClosed refuses every call.
+	FailClosed
+)
+
+// Valid reports whether p is one of the two policies.
+func (p FailPolicy) Valid() bool { return p <= FailClosed }
+
+func (p FailPolicy) String() string {
+	switch p {
+	case FailOpen:
+		return "fail-open"
+	case FailClosed:
+		return "fail-closed"
+	}
+	return fmt.Sprintf("fail-policy(%d)", uint8(p))
+}
