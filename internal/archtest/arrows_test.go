@@ -1,0 +1,132 @@
+package archtest
+
+import (
+	"path"
+	"strings"
+	"testing"
+)
+
+// Who may import whom is the architecture. A new arrow is a decision: make it here.
+func TestImportsFollowTheArrows(t *testing.T) { enforce(t, arrows) }
+
+// layer says what the non-test files of some packages may import besides the standard
+// library. An entry ending in /... covers what is below it too; "..." alone is anything.
+type layer struct {
+	dir string // of the packages; a last element of * is any one element
+	may []string
+}
+
+const (
+	patterns = module + "/patterns"
+	actors   = module + "/actors"
+	mailbox  = module + "/mailbox"
+	// What a core package may use of proto.actor: remote and cluster bring gRPC.
+	protoActor       = protoact + "/actor"
+	protoEventStream = protoact + "/eventstream"
+)
+
+// layers is read in order: the first entry that fits a package is its own.
+var layers = []layer{
+	{"patterns", nil},
+	{"patterns/internal/...", []string{patterns, patterns + "/internal/..."}},
+	{"patterns/*", []string{
+		patterns, patterns + "/internal/...", actors, mailbox,
+		module + "/supervisor/intensity", protoActor, protoEventStream,
+	}},
+	{"actors/actorstest", []string{actors, patterns, mailbox, protoActor, protoEventStream}},
+	{"actors", []string{
+		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
+		// A pure leaf, so that the root supervisor of actors and the strategies of
+		// supervisor, which imports actors, count restarts by the same rules.
+		module + "/supervisor/intensity",
+	}},
+	{"actors/internal/...", []string{patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream}},
+	{"mailbox", []string{mailbox + "/internal/...", protoActor}},
+	{"mailbox/internal/...", []string{mailbox + "/internal/...", protoActor}},
+	{"supervisor/intensity", []string{patterns}},
+	{"supervisor/backoff", []string{patterns}},
+	{"supervisor", []string{actors, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
+	{"internal/archtest", nil},
+	{"internal/hosttest", []string{"..."}},
+	{"integrations/...", []string{"..."}},
+	{"examples/...", []string{"..."}},
+	{"bench/...", []string{"..."}},
+}
+
+// ends are the packages that nobody imports, and who may all the same.
+var ends = map[string][]string{
+	"integrations": {"integrations", "examples", "bench"},
+	"examples":     {"examples"},
+	"bench":        {"bench"},
+}
+
+func arrows(t *tree) []violation {
+	v := t.collector()
+	for _, s := range t.files {
+		l, known := layerOf(s.dir())
+		if !known {
+			v.add(s.Name, "package %s is in no layer: decide what it may import, and say so in layers", s.dir())
+			continue
+		}
+		for _, spec := range s.Imports {
+			p := strings.Trim(spec.Path.Value, `"`)
+			if end, allowed := ending(s.dir(), p); end != "" && !allowed {
+				v.add(spec, "nothing imports %s/: move what is shared to the package that it is about", end)
+				continue
+			}
+			if !s.test() && !std(p) && !allows(l.may, p) {
+				v.add(spec, "%s may not import %q: see layers for what it may, and turn the arrow round with an interface, a value or a message", s.dir(), p)
+			}
+			if spec.Name != nil && spec.Name.Name == "." {
+				v.add(spec, "a dot import hides where names come from")
+			}
+		}
+	}
+	return v.found
+}
+
+func layerOf(dir string) (layer, bool) {
+	for _, l := range layers {
+		if fits(l.dir, dir) {
+			return l, true
+		}
+	}
+	return layer{}, false
+}
+
+func fits(pattern, dir string) bool {
+	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return within(dir, below)
+	}
+	ok, _ := path.Match(pattern, dir)
+	return ok
+}
+
+func allows(may []string, p string) bool {
+	for _, m := range may {
+		if m == "..." || fits(m, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// ending returns which end p is part of, if any, and whether dir may import it.
+func ending(dir, p string) (end string, allowed bool) {
+	rel, ok := strings.CutPrefix(p, module+"/")
+	if !ok {
+		return "", true
+	}
+	for end, from := range ends {
+		if !within(rel, end) {
+			continue
+		}
+		for _, f := range from {
+			if within(dir, f) {
+				return end, true
+			}
+		}
+		return end, false
+	}
+	return "", true
+}

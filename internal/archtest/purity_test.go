@@ -1,0 +1,104 @@
+package archtest
+
+import (
+	"go/ast"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The rules of a pattern decide from what they are given and from nothing else, so
+// that the same inputs give the same outputs in a test, a fuzzer and a simulation.
+func TestRulesArePure(t *testing.T) { enforce(t, purity) }
+
+// pureStd is what pure code may import of the standard library: nothing that reads a
+// clock or the machine, waits, locks, or does I/O. log/slog is for LogValue only.
+var pureStd = []string{
+	"cmp", "container/heap", "container/list", "encoding", "encoding/binary", "errors", "fmt", "hash", "hash/fnv",
+	"hash/maphash", "iter", "log/slog", "maps", "math", "math/bits", "math/rand/v2", "slices", "sort", "strconv",
+	"strings", "time", "unicode", "unicode/utf8",
+}
+
+// impureNames are the exported names of allowed packages that pure code may not use.
+var impureNames = map[string][]string{
+	"time":         {"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Sleep", "Tick", "Timer", "Ticker"},
+	"fmt":          {"Print", "Printf", "Println", "Scan", "Scanf", "Scanln", "Fprint", "Fprintf", "Fprintln"},
+	"hash/maphash": {"MakeSeed"},
+}
+
+// pureRand are the names of math/rand/v2 that have no state of their own.
+var pureRand = []string{"Rand", "Source", "New", "NewPCG", "PCG", "NewChaCha8", "ChaCha8", "NewZipf", "Zipf"}
+
+// alwaysPure are the files that are pure even if they import actors: then that import
+// is the mistake.
+var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
+
+// pure reports whether s is held to purity: everything below patterns/ except the
+// files that import actors, which are handles, plus the pure leaves of supervisor/.
+// The package patterns itself is the shared words, with Do and its context.
+func pure(s *source) bool {
+	switch {
+	case s.test():
+		return false
+	case s.under("patterns/internal"), s.under("supervisor/intensity"), s.under("supervisor/backoff"):
+		return true
+	case path.Dir(s.dir()) != "patterns":
+		return false
+	case slices.Contains(alwaysPure, s.base()):
+		return true
+	}
+	for _, p := range s.imports() {
+		if p == module+"/actors" {
+			return false
+		}
+	}
+	return true
+}
+
+func purity(t *tree) []violation {
+	v := t.collector()
+	t.each(pure, func(s *source) {
+		for _, spec := range s.Imports {
+			p := strings.Trim(spec.Path.Value, `"`)
+			if !slices.Contains(pureStd, p) && p != module+"/patterns" && !within(p, module+"/patterns/internal") {
+				v.add(spec, "pure code may not import %q: pass in what it needs as a value, or move this to the handle file, which imports actors", p)
+			}
+		}
+		imports := s.imports()
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			impure(v, s, imports, n)
+			return true
+		})
+	})
+	return v.found
+}
+
+func impure(v *violations, s *source, imports map[string]string, n ast.Node) {
+	switch n := n.(type) {
+	case *ast.GoStmt:
+		v.add(n, "pure code may not start a goroutine: the shell in actors/ is what runs")
+	case *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
+		v.add(n, "pure code may not use channels: return a decision or an event and let the shell deliver it")
+	case *ast.UnaryExpr:
+		if n.Op.String() == "<-" {
+			v.add(n, "pure code may not use channels: return a decision or an event and let the shell deliver it")
+		}
+	case *ast.SelectorExpr:
+		pkg, name, ok := selected(imports, n)
+		if !ok {
+			return
+		}
+		// NB(errors): an error computes RetryAfter when it is asked, which is after the
+		// machine made it and on the caller's goroutine.
+		if pkg == "time" && s.base() == "errors.go" && (name == "Until" || name == "Since") {
+			return
+		}
+		if slices.Contains(impureNames[pkg], name) {
+			v.add(n, "pure code may not use %s.%s: take now, or what it would say, as an argument", path.Base(pkg), name)
+		}
+		if pkg == "math/rand/v2" && !slices.Contains(pureRand, name) {
+			v.add(n, "pure code may not use rand.%s, which draws from a global source: take a *rand.Rand or the number itself", name)
+		}
+	}
+}
