@@ -193,11 +193,11 @@ func root(e ast.Expr) *ast.Ident {
 }
 
 // global reports whether name means the package-level variable spec and not a local
-// one of that name. The parser resolves names within a file, which is enough: what it
-// leaves open is package-level.
+// one of that name. The parser resolves names within a file, which is enough, where
+// go/types would load every dependency: what it leaves open is package-level.
 func global(name *ast.Ident, spec *ast.ValueSpec) bool {
-	if name.Obj == nil { //nolint:staticcheck // go/types would need every dependency loaded
+	if name.Obj == nil {
 		return true
 	}
-	return name.Obj.Decl == spec //nolint:staticcheck // as above
+	return name.Obj.Decl == spec
 }
