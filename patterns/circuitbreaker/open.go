@@ -1,0 +1,45 @@
+package circuitbreaker
+
+import (
+	"math"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// open opens the circuit for as long as it is its turn to be.
+func (m *Machine) open(cause Cause) {
+	m.opens = m.currentOpens()
+	m.become(Open, cause, "")
+	m.until = m.hi.Add(m.openTime())
+	if m.opens < math.MaxInt32 {
+		m.opens++
+	}
+}
+
+// currentOpens is opens, unless the circuit was closed for long enough to forget.
+func (m *Machine) currentOpens() int {
+	if m.state == Closed && !m.ramping && m.hi.Sub(m.since) >= m.cfg.ResetOpensAfter {
+		return 0
+	}
+	return m.opens
+}
+
+func (m *Machine) openTime() time.Duration {
+	d := m.cfg.OpenFor
+	switch {
+	case len(m.schedule) > 0:
+		d = max(0, m.schedule[min(m.opens, len(m.schedule)-1)])
+	case m.cfg.OpenFactor > 1:
+		// The comparison is false for +Inf, which a large power is.
+		d = m.cfg.MaxOpenFor
+		if f := float64(m.cfg.OpenFor) * math.Pow(m.cfg.OpenFactor, float64(m.opens)); f < float64(d) {
+			d = time.Duration(f)
+		}
+	}
+	if m.cfg.OpenJitter > 0 && m.rand != nil {
+		extra := float64(d) * m.cfg.OpenJitter * m.rand.Float64()
+		d = patterns.Instant(d).Add(time.Duration(extra)).Sub(0)
+	}
+	return d
+}
