@@ -82,6 +82,9 @@ func (m *Machine) Lease(now patterns.Instant, want int) int {
 	return 0
 }
 
+// SlowAfter is Config.SlowCall.
+func (m *Machine) SlowAfter() time.Duration { return m.cfg.SlowCall }
+
 // SettleLease records leased results as if they came in this order: quick
 // successes, slow ones, failures. The order errs on the side of opening. The rules
 // are looked at once, at the end.

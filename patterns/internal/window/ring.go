@@ -46,7 +46,7 @@ func (r *Ring) Add(failed, slow bool) {
 	old := *word >> shift
 	// Cells never written are 0, so there is nothing to subtract for them.
 	r.total.Failures += cell&failedBit - old&failedBit
-	r.total.Slow += (cell&slowBit - old&slowBit) / slowBit
+	r.total.Slow += cell&slowBit/slowBit - old&slowBit/slowBit
 	if r.total.Calls < uint64(r.size) {
 		r.total.Calls++
 	}
