@@ -13,6 +13,7 @@ TOOL     = go tool -modfile=$(CURDIR)/tools/go.mod
 CC_FOUND := $(shell command -v $$(go env CC | cut -d' ' -f1) 2>/dev/null)
 RACE     := $(if $(and $(filter 1,$(shell go env CGO_ENABLED)),$(CC_FOUND)),-race)
 ifeq ($(RACE),)
+export CGO_ENABLED := 0
 NO_RACE = echo 'warning: no C compiler, or CGO_ENABLED=0: running WITHOUT the race detector' >&2
 else
 NO_RACE = :
