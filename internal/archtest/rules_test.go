@@ -172,7 +172,7 @@ var sources = []struct {
 	},
 	{
 		packageState, "errors, assertions and tables that stay as they are",
-		"actors/a.go", "package actors\nimport (\"errors\"; \"fmt\"; \"time\")\nvar ErrX = errors.New(\"x\")\nvar ErrY = fmt.Errorf(\"y: %w\", ErrX)\nvar errZ = &rejection{\"z\"}\nvar _ I = (*T)(nil)\nvar steps = [...]struct{ d time.Duration; s string }{{5 * time.Second, \"a\"}, {-1, \"b\"}}",
+		"actors/a.go", "package actors\nimport (\"errors\"; \"fmt\"; \"time\")\nvar ErrX = errors.New(\"x\")\nvar ErrY = fmt.Errorf(\"y: %w\", ErrX)\nvar errZ = &rejection{\"z\"}\nvar _ I = (*T)(nil)\nfunc f() { _ = 1 }\nvar steps = [...]struct{ d time.Duration; s string }{{5 * time.Second, \"a\"}, {-1, \"b\"}}",
 		nil,
 	},
 

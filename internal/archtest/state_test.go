@@ -79,6 +79,9 @@ func packageState(t *tree) []violation {
 			for _, spec := range gen.Specs {
 				spec := spec.(*ast.ValueSpec)
 				for i, name := range spec.Names {
+					if name.Name == "_" {
+						continue
+					}
 					if vars[s.dir()] == nil {
 						vars[s.dir()] = make(map[string]*ast.ValueSpec)
 					}
@@ -110,9 +113,6 @@ func packageState(t *tree) []violation {
 // fixed reports whether the i-th name of a declaration can be left at package level.
 func fixed(imports map[string]string, spec *ast.ValueSpec, i int) bool {
 	name := spec.Names[i].Name
-	if name == "_" {
-		return true
-	}
 	if len(spec.Values) != len(spec.Names) {
 		return false
 	}
