@@ -134,6 +134,9 @@ type ramp struct {
 	credit float64 // in [0, 1) between calls
 }
 
+// rampSlack lets ten tenths be a whole one.
+const rampSlack = 1e-9
+
 // startRamp begins the ramp of a circuit that has just closed, if there is one.
 func (m *Machine) startRamp() {
 	m.ramping = m.cfg.RampFor > 0
@@ -155,9 +158,9 @@ func (m *Machine) rampAdmits() bool {
 	}
 	r := &m.ramp
 	r.credit += r.start + (1-r.start)*float64(m.hi.Sub(m.since))/float64(r.lasts)
-	if r.credit < 1 {
+	if r.credit < 1-rampSlack {
 		return false
 	}
-	r.credit--
+	r.credit = max(0, r.credit-1)
 	return true
 }

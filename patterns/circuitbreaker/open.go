@@ -11,7 +11,8 @@ import (
 func (m *Machine) open(cause Cause) {
 	m.opens = m.currentOpens()
 	m.become(Open, cause, "")
-	m.until = m.hi.Add(m.openTime())
+	// Never would mean that it is not open.
+	m.until = min(m.hi.Add(m.openTime()), patterns.Never-1)
 	if m.opens < math.MaxInt32 {
 		m.opens++
 	}
