@@ -74,6 +74,11 @@ func (m *Machine) Count(now patterns.Instant) int {
 	return 0
 }
 
+// Limit returns how many restarts are allowed, 0 for Never, in what period.
+func (m *Machine) Limit() (restarts int, period time.Duration) {
+	return m.restarts, m.period
+}
+
 // dropOldest forgets the oldest restart.
 func (m *Machine) dropOldest() {
 	m.head = m.at(1)

@@ -132,6 +132,22 @@ func TestCountLooksWithoutTouching(t *testing.T) {
 	}
 }
 
+func TestLimitIsWhatIsConfigured(t *testing.T) {
+	for _, tt := range []struct {
+		cfg      Config
+		restarts int
+		period   time.Duration
+	}{
+		{Config{}, DefaultRestarts, DefaultPeriod},
+		{Config{Restarts: 2, Period: 3}, 2, 3},
+		{Config{Restarts: Never}, 0, DefaultPeriod},
+	} {
+		if r, p := New(tt.cfg).Limit(); r != tt.restarts || p != tt.period {
+			t.Errorf("%+v: Limit() = %d, %v", tt.cfg, r, p)
+		}
+	}
+}
+
 type vectors struct {
 	Params struct {
 		Intensity    int   `json:"intensity"`
