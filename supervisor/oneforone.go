@@ -17,8 +17,9 @@ import (
 //
 // It is an option for actor.Props and not an actor.SupervisorStrategy so that each
 // actor spawned from the same props gets a history of its own, which only its own
-// turn touches. It does so through the spawn function: an actor.WithSpawnFunc after it
-// replaces it, and one before it is replaced. It may be given to any number of props.
+// turn touches. That takes the spawn function of the props. One given before is
+// replaced; if another one is given after, so that there is no history, restarts are
+// refused and the log says why. It may be given to any number of props.
 func OneForOne(cfg Config, opts ...Option) (actor.PropsOption, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("supervisor: %w", err)
@@ -27,9 +28,13 @@ func OneForOne(cfg Config, opts ...Option) (actor.PropsOption, error) {
 	for _, opt := range opts {
 		opt(&w)
 	}
-	return perActor(func() actor.SupervisorStrategy {
+	each := perActor(func() actor.SupervisorStrategy {
 		return &oneForOne{cfg: cfg, wiring: w, origin: time.Now()}
-	}), nil
+	})
+	return func(props *actor.Props) {
+		each(props)
+		actor.WithSupervisor(detached{cfg.Name, w})(props)
+	}, nil
 }
 
 // perActor is an option that gives each actor spawned a strategy of its own.
@@ -42,6 +47,24 @@ func perActor(produce func() actor.SupervisorStrategy) actor.PropsOption {
 		actor.WithSupervisor(produce())(&own)
 		return actor.DefaultSpawner(system, id, &own, parent)
 	})
+}
+
+// detached is what actors have that were spawned by somebody else's spawn function. It
+// has no state, because they share it.
+type detached struct {
+	name string
+	wiring
+}
+
+// HandleFailure does what Decide says, except that nothing is restarted.
+func (d detached) HandleFailure(
+	system *actor.ActorSystem, parent actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any,
+) {
+	never := Config{Name: d.name, Intensity: intensity.Config{Restarts: intensity.Never}}
+	s := &oneForOne{cfg: never, wiring: d.wiring, origin: time.Now()}
+	s.complain(failure{system: system, parent: parent, child: child, reason: reason},
+		"no restarts: another spawn function replaced the one of supervisor.OneForOne", "actor.WithSpawnFunc")
+	s.HandleFailure(system, parent, child, rs, reason, message)
 }
 
 // oneForOne supervises the children of one actor, in that actor's turn.

@@ -83,6 +83,19 @@ func TestALoggerOfOnesOwnGetsTheEvents(t *testing.T) {
 	})
 }
 
+func TestASpawnFunctionGivenLaterCostsTheRestartsAndSaysSo(t *testing.T) {
+	bubble(t, func(k *kit) {
+		k.family(must(t, Config{Name: "lost"}), actor.WithSpawnFunc(actor.DefaultSpawner))
+		k.send("boss/a", fail{"ouch"})
+		k.noted("a stopped")
+		k.logged("ERROR no restarts: another spawn function replaced the one of supervisor.OneForOne",
+			"ERROR supervisor gave up a child")
+		if e := k.events(); len(e) != 1 || e[0].Name != "lost" || e[0].Cause != CauseIntensity {
+			t.Errorf("events %+v", e)
+		}
+	})
+}
+
 // brokenSupervisor is no actor, and panics when it is asked to do anything.
 type brokenSupervisor struct{ actor.Supervisor }
 
