@@ -84,4 +84,8 @@ type Lessor interface {
 	// SettleLease records what became of permits leased in epoch. counted is false
 	// if the epoch is over; then nothing but capacity is given back.
 	SettleLease(now patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool)
+
+	// SlowAfter is the elapsed time above which even a success is reported at once
+	// instead of with its lease; 0 means none is.
+	SlowAfter() time.Duration
 }

@@ -10,6 +10,7 @@ import (
 // adopt makes c, which has its defaults, the policy.
 func (m *Machine) adopt(c Config) {
 	m.cfg = c
+	m.schedule = c.OpenSchedule.slice()
 	m.failRatio, m.slowRatio = ratio.New(c.FailureRatio), ratio.New(c.SlowRatio)
 	m.minSamples = uint64(c.MinSamples)
 	if c.Window.kind == byCount {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
 // Config is the breaker's policy. The zero value is valid and means the defaults:
@@ -82,6 +84,19 @@ type Config struct {
 
 	// CallTimeout bounds each guarded call through its context. Default off.
 	CallTimeout time.Duration
+
+	// OpenSchedule, made by Schedule, replaces OpenFor, OpenFactor and MaxOpenFor.
+	// Default none.
+	OpenSchedule *OpenSchedule
+
+	// Mode is patterns.Strict or patterns.Leased: one message per permit, or permits
+	// in bulk for speed. Default Strict.
+	Mode patterns.Mode
+
+	// OnFailure is what callers get if the breaker's own actor fails for good:
+	// patterns.FailOpen lets them through unguarded, patterns.FailClosed refuses them.
+	// Default FailOpen.
+	OnFailure patterns.FailPolicy
 }
 
 const (
@@ -147,6 +162,11 @@ func (c Config) Validate() error {
 	f.duration("RampFor", c.RampFor)
 	f.share("RampStart", c.RampStart)
 	f.duration("CallTimeout", c.CallTimeout)
+	if err := c.Mode.Validate(); err != nil {
+		f.check(false, "Mode", c.Mode, err.Error())
+	}
+	f.check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
+	f.schedule(c.OpenSchedule)
 	return errors.Join(f...)
 }
 

@@ -70,9 +70,8 @@ type Params struct {
 	Config Config
 	// Rand draws OpenJitter. Without it, open times are not lengthened.
 	Rand *rand.Rand
-	// OpenSchedule, if not empty, is the open time of the first, second, ...
-	// opening in a row, instead of OpenFor, OpenFactor and MaxOpenFor. The last
-	// one repeats. It must not be changed afterwards.
+	// OpenSchedule, if not empty, is used instead of Config.OpenSchedule until a
+	// Reconfigure. It must not be changed afterwards.
 	OpenSchedule []time.Duration
 }
 
@@ -82,10 +81,13 @@ func NewMachine(p Params) *Machine {
 		panic(err)
 	}
 	m := &Machine{
-		name: p.Name, origin: p.Origin, rand: p.Rand, schedule: p.OpenSchedule,
+		name: p.Name, origin: p.Origin, rand: p.Rand,
 		epoch: 1, hi: p.Now, since: p.Now, due: patterns.Never, until: patterns.Never,
 	}
 	m.adopt(p.Config.withDefaults())
+	if len(p.OpenSchedule) > 0 {
+		m.schedule = p.OpenSchedule
+	}
 	m.recent = newRecent(m.cfg.Window)
 	return m
 }

@@ -1,0 +1,201 @@
+package actors
+
+import (
+	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+const (
+	// leasesPerCell is how many leases of one cell may have permits out before the
+	// oldest ones are moved to the shell's list of stragglers.
+	leasesPerCell = 8
+	// wordBits permits share one settled word with their lease's number.
+	wordBits = 32
+)
+
+// cells are where callers spend leased permits. There are two for each processor;
+// a pool hints which one to try, so that goroutines of one processor mostly stay on
+// one cell. Losing a hint, as at a garbage collection, costs time and nothing else.
+type cells struct {
+	size int
+	ttl  time.Duration
+	all  []cell
+	hint sync.Pool
+	turn atomic.Uint32 // next cell to hint
+
+	refused  atomic.Pointer[[]stripe] // made when a guard first refuses in advance
+	repeated atomic.Uint64            // reports that found their permit settled
+
+	// Owned by the shell's turn.
+	sweepAt    patterns.Instant // Never while no lease is out
+	stragglers map[uint64]uint64
+	gone       leaseTotals // of leases whose record was reused
+}
+
+// cell holds the permits of one lease at a time, and the records of some before it.
+type cell struct {
+	spend atomic.Uint64 // number of the lease, its limit, and how many are spent
+	index int
+	_     [cacheLine - 16]byte
+
+	records [leasesPerCell]leaseRecord
+	_       [cacheLine]byte
+}
+
+const cacheLine = 64
+
+// stripe is a counter on a cache line of its own.
+type stripe struct {
+	n atomic.Uint64
+	_ [cacheLine - 8]byte
+}
+
+// leaseRecord knows which permits of a lease ended. Each settled word carries the
+// lease's number, so that a late report cannot settle a later lease's permit.
+type leaseRecord struct {
+	settled []atomic.Uint64
+
+	// Owned by the shell's turn.
+	number  uint32 // 0: unused
+	epoch   uint64
+	granted patterns.Instant
+	issued  int // permits spent of it, once it is over
+	folded  int // successes that the rules know of
+	others  int // permits that ended by message: failures, slow ones, released ones
+}
+
+// leaseTotals count permits of leases: handed to callers, ended, and ended by message.
+type leaseTotals struct{ issued, settled, others uint64 }
+
+func newCells(mode patterns.Mode) *cells {
+	size, ttl, leased := mode.Lease()
+	cs := &cells{size: size, ttl: ttl, sweepAt: patterns.Never}
+	if !leased {
+		return cs
+	}
+	words := (size + wordBits - 1) / wordBits
+	cs.all = make([]cell, 2*runtime.GOMAXPROCS(0))
+	for i := range cs.all {
+		c := &cs.all[i]
+		c.index = i
+		for r := range c.records {
+			c.records[r].settled = make([]atomic.Uint64, words)
+		}
+	}
+	cs.hint.New = func() any { return &cs.all[int(cs.turn.Add(1))%len(cs.all)] }
+	return cs
+}
+
+// spend word: lease number, limit and spent count.
+func packSpend(number uint32, limit, spent int) uint64 {
+	return uint64(number)<<32 | uint64(uint16(limit))<<16 | uint64(uint16(spent))
+}
+
+func unpackSpend(w uint64) (number uint32, limit, spent int) {
+	return uint32(w >> 32), int(uint16(w >> 16)), int(uint16(w))
+}
+
+// A leased permit's ID: the top bit, its cell, its lease's number, its place in it.
+const leasedBit = 1 << 63
+
+func leasedID(cell int, number uint32, place int) uint64 {
+	return leasedBit | uint64(cell)<<48 | uint64(number)<<16 | uint64(place)
+}
+
+func splitLeasedID(id uint64) (cell int, number uint32, place int) {
+	return int(id>>48) &^ (1 << 15), uint32(id >> 16), int(uint16(id))
+}
+
+// take spends one permit of the cell's lease.
+func (c *cell) take() (id uint64, ok bool) {
+	for {
+		w := c.spend.Load()
+		number, limit, spent := unpackSpend(w)
+		if spent >= limit {
+			return 0, false
+		}
+		if c.spend.CompareAndSwap(w, w+1) {
+			return leasedID(c.index, number, spent), true
+		}
+	}
+}
+
+// revoke ends the cell's lease: nothing more is spent of it.
+func (c *cell) revoke() {
+	for {
+		w := c.spend.Load()
+		number, limit, spent := unpackSpend(w)
+		if spent >= limit || c.spend.CompareAndSwap(w, packSpend(number, spent, spent)) {
+			return
+		}
+	}
+}
+
+type claim uint8
+
+const (
+	claimed       claim = iota // the permit had not ended, and has now
+	claimRepeated              // it had ended before
+	claimUnknown               // its lease has no record any more
+)
+
+// claim ends the permit id.
+func (cs *cells) claim(id uint64) claim {
+	index, number, place := splitLeasedID(id)
+	if index >= len(cs.all) || place >= cs.size || number == 0 {
+		return claimUnknown
+	}
+	word := &cs.all[index].records[number%leasesPerCell].settled[place/wordBits]
+	bit := uint64(1) << (place % wordBits)
+	for {
+		w := word.Load()
+		switch {
+		case uint32(w>>32) != number:
+			return claimUnknown
+		case w&bit != 0:
+			return claimRepeated
+		case word.CompareAndSwap(w, w|bit):
+			return claimed
+		}
+	}
+}
+
+// settledCount returns how many permits of the record's lease have ended.
+func (r *leaseRecord) settledCount() (n int) {
+	for i := range r.settled {
+		n += bits.OnesCount32(uint32(r.settled[i].Load()))
+	}
+	return n
+}
+
+// countRefusal counts a request that was refused without asking the actor.
+func (cs *cells) countRefusal(seed uint32) {
+	if stripes := cs.refused.Load(); stripes != nil {
+		(*stripes)[int(seed)%len(*stripes)].n.Add(1)
+	}
+}
+
+// prepareRefusals makes the counters. It is called in a turn, before callers can
+// see a refusal.
+func (cs *cells) prepareRefusals() {
+	if cs.refused.Load() == nil {
+		stripes := make([]stripe, 2*runtime.GOMAXPROCS(0))
+		cs.refused.Store(&stripes)
+	}
+}
+
+func (cs *cells) refusedCount() (n uint64) {
+	if stripes := cs.refused.Load(); stripes != nil {
+		for i := range *stripes {
+			n += (*stripes)[i].n.Load()
+		}
+	}
+	return n
+}
+
+func (cs *cells) wake() patterns.Instant { return cs.sweepAt }

@@ -1,0 +1,26 @@
+package actors
+
+import "github.com/bulwark-go/bulwark/patterns"
+
+// gate is what callers may know without asking: an immutable view that the actor
+// replaces at every dirty step. It lags the actor by at most one turn.
+type gate struct {
+	epoch    uint64
+	measured bool
+	// refusal, if not nil, is what every request gets until the instant until.
+	refusal error
+	until   patterns.Instant
+}
+
+// openGate publishes the current view.
+func (s *shell) openGate() {
+	g := &gate{epoch: s.rules.Epoch(), measured: s.measured}
+	if err, until, ok := s.rules.Refusal(); ok {
+		g.refusal, g.until = err, until
+		s.cells.prepareRefusals()
+	}
+	old := s.gate.Swap(g)
+	if old != nil && (old.epoch != g.epoch || g.refusal != nil) {
+		s.revokeCells()
+	}
+}

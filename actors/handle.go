@@ -1,0 +1,297 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/mailbox"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// Handle is what callers hold of a guard's actor. It is safe for concurrent use,
+// and stays usable while the actor restarts and after it stopped. Patterns embed a
+// Handle in their own type.
+type Handle struct {
+	name  string
+	shell *shell
+	pid   *actor.PID
+	terms *patterns.Terms
+	spin  bool
+
+	freeName func() // tells the registry that the name may be used again
+
+	slowAfter time.Duration
+	stopping  atomic.Bool   // in order; otherwise a stopped actor is one that failed
+	unguarded atomic.Uint64 // calls let through because the actor failed for good
+}
+
+var (
+	_ patterns.Guard   = (*Handle)(nil)
+	_ patterns.Settler = (*Handle)(nil)
+)
+
+func newHandle(s *shell, terms *patterns.Terms) *Handle {
+	return &Handle{name: s.name, shell: s, terms: terms, spin: runtime.GOMAXPROCS(0) > 1}
+}
+
+// Name returns the name the guard was spawned with.
+func (h *Handle) Name() string { return h.name }
+
+// PID is where to send the messages of the protocol.
+func (h *Handle) PID() *actor.PID { return h.pid }
+
+// Terms returns what patterns.Do applies, or nil for the defaults.
+func (h *Handle) Terms() *patterns.Terms { return h.terms }
+
+// Stats says how the guard's mailbox is doing.
+func (h *Handle) Stats() mailbox.Stats { return h.shell.mailbox.Stats() }
+
+// Acquire asks for a permit and waits for its turn where the pattern queues. The
+// error matches patterns.ErrRejected if the guard refused, and is ctx's if ctx
+// ended first; then nothing is held. While the guard restarts, Acquire waits; if it
+// does not come back, its patterns.FailPolicy decides.
+func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
+	if err := ctx.Err(); err != nil {
+		return patterns.Permit{}, err
+	}
+	s := h.shell
+	g := s.gate.Load()
+	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
+		s.cells.countRefusal(rand.Uint32())
+		return patterns.Permit{}, g.refusal
+	}
+	var since patterns.Instant
+	if g.measured {
+		since = patterns.Instant(time.Since(s.origin))
+	}
+	if s.lessor != nil {
+		c := s.cells.hint.Get().(*cell)
+		id, ok := c.take()
+		s.cells.hint.Put(c)
+		if ok {
+			return patterns.NewPermit(h, id, since), nil
+		}
+		return h.fetchLease(ctx, c, since)
+	}
+	if s.mailbox.TryEnter() {
+		switch id, err := h.spot(&s.blank, nil); {
+		case err != nil:
+			return patterns.Permit{}, err
+		case id != 0:
+			return patterns.NewPermit(h, id, since), nil
+		}
+	}
+	return h.queue(ctx, &patterns.Request{}, nil, since)
+}
+
+// AcquireFor is Acquire for a request with a key, weight or priority. A permit with
+// HoldFor is taken back when it was not reported by then. Such requests are never
+// leased.
+func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.Permit, error) {
+	if err := ctx.Err(); err != nil {
+		return patterns.Permit{}, err
+	}
+	s := h.shell
+	g := s.gate.Load()
+	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
+		s.cells.countRefusal(rand.Uint32())
+		return patterns.Permit{}, g.refusal
+	}
+	var since patterns.Instant
+	if g.measured {
+		since = patterns.Instant(time.Since(s.origin))
+	}
+	if r.HoldFor == 0 && s.mailbox.TryEnter() {
+		s.scratch = r // an argument of an interface method would be allocated
+		switch id, err := h.spot(&s.scratch, nil); {
+		case err != nil:
+			return patterns.Permit{}, err
+		case id != 0:
+			return patterns.NewPermit(h, id, since), nil
+		}
+	}
+	return h.queue(ctx, &r, nil, since)
+}
+
+// fetchLease goes to the actor for a lease.
+func (h *Handle) fetchLease(ctx context.Context, c *cell, since patterns.Instant) (patterns.Permit, error) {
+	s := h.shell
+	if s.mailbox.TryEnter() {
+		switch id, err := h.spot(&s.blank, c); {
+		case err != nil:
+			return patterns.Permit{}, err
+		case id != 0:
+			return patterns.NewPermit(h, id, since), nil
+		}
+	}
+	return h.queue(ctx, &patterns.Request{}, c, since)
+}
+
+// spot decides in the turn that the caller has entered, and leaves it. Neither a
+// permit nor an error means that the caller has to wait in the queue. If the turn
+// panics, the caller gets a refusal and the supervisor the failure.
+func (h *Handle) spot(r *patterns.Request, in *cell) (id uint64, err error) {
+	s := h.shell
+	done := false
+	defer func() {
+		if done {
+			s.mailbox.Exit()
+			return
+		}
+		id, err = 0, s.refusals.failed
+		s.mailbox.Crashed(recover(), Acquire{})
+	}()
+	if in != nil {
+		id, err = s.spotLeased(r, in)
+	} else {
+		id, err = s.conclude(s.admit(r))
+	}
+	done = true
+	return id, err
+}
+
+func (s *shell) spotLeased(r *patterns.Request, in *cell) (id uint64, err error) {
+	id, d := s.acquireLeased(in, r)
+	if id&leasedBit != 0 {
+		return id, nil
+	}
+	return s.conclude(d)
+}
+
+// conclude counts what a turn on the spot decided.
+func (s *shell) conclude(d patterns.Decision) (id uint64, err error) {
+	switch d.Verdict {
+	case patterns.Grant:
+		id, s.granting = s.granting, 0
+		s.counts.Granted++
+	case patterns.Refuse:
+		s.counts.Rejected++
+		err = d.Err
+	case patterns.Wait:
+		s.counts.Asked-- // it will ask again, in the queue
+	}
+	return id, err
+}
+
+// queue asks by message and waits for the answer.
+func (h *Handle) queue(ctx context.Context, r *patterns.Request, in *cell, since patterns.Instant) (patterns.Permit, error) {
+	s := h.shell
+	c := s.pool.Get().(*call)
+	c.kind, c.request, c.cell = callAcquire, *r, in
+	c.state.Store(pending)
+	if err := s.mailbox.Post(&c.node, mailbox.Ordinary); err != nil {
+		s.pool.Put(c)
+		return h.unposted(err)
+	}
+	if !c.await(ctx, h.spin) {
+		h.withdraw(c)
+		return patterns.Permit{}, ctx.Err()
+	}
+	id, err := c.granted, c.err
+	s.pool.Put(c)
+	if err != nil {
+		if errors.Is(err, ErrStopped) {
+			return h.away()
+		}
+		return patterns.Permit{}, err
+	}
+	return patterns.NewPermit(h, id, since), nil
+}
+
+// withdraw frees the place of an abandoned call in the queue.
+func (h *Handle) withdraw(c *call) {
+	w := h.shell.pool.Get().(*call)
+	w.kind, w.target = callWithdraw, c
+	if h.shell.mailbox.Post(&w.node, mailbox.Urgent) != nil {
+		h.shell.recycle(w) // stopped: everybody was answered
+	}
+}
+
+// Unguarded counts the calls that were let through because the guard's actor failed
+// for good and its policy is patterns.FailOpen.
+func (h *Handle) Unguarded() uint64 { return h.unguarded.Load() }
+
+// Settle implements patterns.Settler for Permit.Report.
+func (h *Handle) Settle(id uint64, since patterns.Instant, o patterns.Outcome) bool {
+	if id == 0 { // let through unguarded
+		return false
+	}
+	s := h.shell
+	elapsed := time.Duration(0)
+	if since != 0 {
+		elapsed = patterns.Instant(time.Since(s.origin)).Sub(since)
+	}
+	if id&leasedBit != 0 && o == patterns.Success && (h.slowAfter == 0 || elapsed <= h.slowAfter) {
+		switch s.cells.claim(id) {
+		case claimed:
+			return true
+		case claimRepeated:
+			s.cells.repeated.Add(1)
+			return false
+		}
+	}
+	if s.mailbox.TryEnter() {
+		return h.spotReport(id, o, elapsed)
+	}
+	c := s.pool.Get().(*call)
+	c.kind, c.permit, c.outcome, c.elapsed = callReport, id, o, elapsed
+	if s.mailbox.Post(&c.node, mailbox.Urgent) != nil {
+		s.pool.Put(c)
+		return false
+	}
+	return true
+}
+
+func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration) (counted bool) {
+	s := h.shell
+	done := false
+	defer func() {
+		if done {
+			s.mailbox.Exit()
+			return
+		}
+		counted = false
+		s.mailbox.Crashed(recover(), Report{Permit: patterns.PermitID{ID: id}, Outcome: o, Elapsed: elapsed})
+	}()
+	counted = s.report(id, o, elapsed)
+	done = true
+	return counted
+}
+
+// Release implements patterns.Settler for Permit.Release.
+func (h *Handle) Release(id uint64) {
+	if id == 0 {
+		return
+	}
+	c := h.shell.pool.Get().(*call)
+	c.kind, c.permit = callRelease, id
+	if h.shell.mailbox.Post(&c.node, mailbox.Urgent) != nil {
+		h.shell.pool.Put(c)
+	}
+}
+
+// control runs f in a turn and waits until it did, or ctx ends, or the guard has
+// stopped.
+func (h *Handle) control(ctx context.Context, f func()) error {
+	c := newCall().(*call)
+	c.kind, c.control = callControl, f
+	if err := h.shell.mailbox.Post(&c.node, mailbox.Urgent); err != nil {
+		return h.shell.refusals.of(err)
+	}
+	if !c.await(ctx, h.spin) {
+		return ctx.Err()
+	}
+	return c.err
+}
+
+// Operate carries out an operator's command. The error is ErrUnsupported if the
+// pattern has no meaning for it, ctx's, or a *Refusal if the guard has stopped.
+func (h *Handle) Operate(ctx context.Context, op patterns.Operation) error {
+	return h.command(ctx, func() error { return h.shell.operate(op) })
+}

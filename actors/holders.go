@@ -1,0 +1,92 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// holder is an actor that has permits or waits for some. It is watched once,
+// however many it has, and until it has none.
+type holder struct {
+	pid     *actor.PID
+	key     string
+	permits map[uint64]struct{}
+	waiting map[*call]struct{}
+}
+
+func (h *holder) idle() bool { return len(h.permits) == 0 && len(h.waiting) == 0 }
+
+// holders are the watched ones, by address and id.
+type holders map[string]*holder
+
+func holderKey(pid *actor.PID) string { return pid.Address + "/" + pid.Id }
+
+// enlist returns pid's holder, watched.
+func (s *shell) enlist(pid *actor.PID) *holder {
+	key := holderKey(pid)
+	if h := s.holders[key]; h != nil {
+		return h
+	}
+	h := &holder{pid: pid, key: key, permits: map[uint64]struct{}{}, waiting: map[*call]struct{}{}}
+	if s.holders == nil {
+		s.holders = holders{}
+	}
+	s.holders[key] = h
+	if s.context != nil {
+		s.context.Watch(pid)
+	}
+	return h
+}
+
+// dismiss stops watching h if it has nothing left.
+func (s *shell) dismiss(h *holder) {
+	if h == nil || !h.idle() {
+		return
+	}
+	delete(s.holders, h.key)
+	if s.context != nil {
+		s.context.Unwatch(h.pid)
+	}
+}
+
+// releaseHolder takes back everything that pid holds and waits for.
+func (s *shell) releaseHolder(pid *actor.PID) {
+	if pid == nil {
+		return
+	}
+	h := s.holders[holderKey(pid)]
+	if h == nil {
+		return
+	}
+	for c := range h.waiting {
+		s.withdraw(c, s.refusals.cancelled)
+	}
+	for id := range h.permits {
+		s.reclaim(id, ReclaimedHolderGone)
+	}
+	s.dismiss(h)
+}
+
+// rewatch renews every watch for a new incarnation.
+func (s *shell) rewatch() {
+	for _, h := range s.holders {
+		s.context.Watch(h.pid)
+	}
+}
+
+// hold makes the permit end with its holder and at its deadline.
+func (s *shell) hold(id uint64, c *call, now patterns.Instant) {
+	if c.holder == nil && c.request.HoldFor <= 0 {
+		return
+	}
+	t := &term{holder: c.holder, until: patterns.Never}
+	if c.request.HoldFor > 0 {
+		t.until = now.Add(c.request.HoldFor)
+		s.deadlines.add(deadline{at: t.until, permit: id})
+	}
+	if c.holder != nil {
+		c.holder.permits[id] = struct{}{}
+	}
+	s.ledger.setTerm(id, t)
+}

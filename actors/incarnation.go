@@ -1,0 +1,294 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/actors/internal/inject"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// incarnation is what proto.actor starts and restarts. It holds nothing: what must
+// survive is in the shell.
+type incarnation struct {
+	shell *shell
+}
+
+// Receive takes the protocol's messages from other actors. A panic in a message of
+// the lifecycle must not get out: it would undo a stop, or leave a zombie.
+func (i *incarnation) Receive(c actor.Context) {
+	s := i.shell
+	switch msg := c.Message().(type) {
+	case *actor.Started:
+		s.context = c
+		s.protect("start", s.started)
+	case *actor.Restarting:
+		s.protect("restart", s.disarm)
+	case *actor.Stopping:
+		s.protect("stop", s.stop)
+	case *actor.Stopped:
+		s.protect("stopped", s.stopped)
+	case *actor.Terminated:
+		s.releaseHolder(msg.Who)
+	default:
+		s.receive(c, msg)
+	}
+}
+
+func (s *shell) protect(what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.system.Logger().Error("guard's lifecycle step failed",
+				slog.String("guard", s.name), slog.String("step", what), slog.Any("panic", r))
+		}
+	}()
+	f()
+}
+
+func (s *shell) receive(c actor.Context, msg any) {
+	sender := c.Sender()
+	switch msg := msg.(type) {
+	case Acquire:
+		s.acquireByMessage(sender, msg)
+	case Report:
+		s.report(msg.Permit.ID, msg.Outcome, msg.Elapsed)
+	case Cancel:
+		s.cancelByMessage(sender, msg)
+	case Release:
+		s.releaseHolder(msg.Holder)
+	case Inspect:
+		s.replyTo(sender, s.inspect())
+	case Operate:
+		s.acknowledge(sender, s.operate(msg.Operation))
+	case Reconfigure:
+		s.acknowledge(sender, s.reconfigure(msg.Config))
+	case inject.Crash:
+		s.crashes = newCrashPlan(msg)
+		close(msg.Armed)
+	default:
+		s.counts.Unknown++
+		s.system.Logger().Warn("unknown message to a guard",
+			slog.String("guard", s.name), slog.String("type", fmt.Sprintf("%T", msg)))
+	}
+}
+
+func (s *shell) replyTo(sender *actor.PID, msg any) {
+	if sender != nil {
+		s.reply(sender, msg)
+	}
+}
+
+func (s *shell) acknowledge(sender *actor.PID, err error) {
+	if err != nil {
+		s.replyTo(sender, Refused{Err: err})
+		return
+	}
+	s.replyTo(sender, Ack{})
+}
+
+// acquireByMessage handles a request of another actor. One without a sender could
+// never be answered, so it is not granted either.
+func (s *shell) acquireByMessage(sender *actor.PID, msg Acquire) {
+	if sender == nil {
+		s.counts.Unknown++
+		s.system.Logger().Warn("Acquire without a sender: use Request, not Send", slog.String("guard", s.name))
+		return
+	}
+	c := newCall().(*call)
+	c.sender, c.ref = sender, msg.Ref
+	c.request = patterns.Request{Key: msg.Key, Weight: msg.Weight, Priority: msg.Priority, HoldFor: msg.HoldFor}
+	if !msg.Deadline.IsZero() {
+		c.waitsBy = patterns.Instant(msg.Deadline.Sub(s.origin))
+		c.request.Deadline = c.waitsBy
+		if c.waitsBy <= s.now() {
+			s.counts.Asked++
+			s.refuse(c, s.refusals.expired)
+			return
+		}
+	}
+	if msg.Holder != nil {
+		c.holder = s.enlist(msg.Holder)
+	}
+	s.acquire(c)
+	s.dismiss(c.holder)
+}
+
+func (s *shell) cancelByMessage(sender *actor.PID, msg Cancel) {
+	if msg.Permit != (patterns.PermitID{}) {
+		s.release(msg.Permit.ID)
+		return
+	}
+	if sender == nil {
+		s.counts.Unknown++
+		return
+	}
+	for i := range s.waiters.lists {
+		for c := s.waiters.lists[i].first; c != nil; c = c.next {
+			if c.ref == msg.Ref && c.sender != nil && c.sender.Equal(sender) {
+				s.withdraw(c, s.refusals.cancelled)
+				return
+			}
+		}
+	}
+	s.counts.Repeated++
+}
+
+// started begins an incarnation: the first, or one that follows a failure.
+func (s *shell) started() {
+	if !s.begun {
+		s.begun = true
+		s.settle()
+		return
+	}
+	s.counts.Restarts++
+	repaired := s.recover()
+	s.rewatch()
+	s.armed = patterns.Never
+	s.settle()
+	s.freed(false)
+	s.publish(Restarted{Name: s.name, Restarts: s.counts.Restarts, Repaired: repaired, At: time.Now()})
+}
+
+// recover makes the state whole again after a panic in the middle of a turn.
+func (s *shell) recover() (repaired bool) {
+	s.current = nil
+	sound := s.attempt(func() error {
+		if id := s.granting; id != 0 {
+			s.granting = 0
+			if ended, t, ok := s.ledger.end(id); ok {
+				if t != nil {
+					s.forget(id, t)
+				}
+				s.rules.Release(s.now(), patterns.PermitID{Epoch: ended.epoch, ID: id})
+			}
+		}
+		return s.rules.Check()
+	})
+	if sound != nil {
+		s.system.Logger().Error("guard's state is rebuilt", slog.String("guard", s.name), slog.Any("error", sound))
+		s.rules.Repair(s.now())
+	}
+	c := &s.counts
+	c.Reported = c.Success + c.Failure + c.Dropped + c.Ignored
+	c.Granted = c.Reported + c.Reclaimed + s.ledger.live
+	c.Rejected = c.Asked - c.Granted - c.Cancelled - uint64(s.waiters.count)
+	return sound != nil
+}
+
+// attempt runs f and turns a panic into an error.
+func (s *shell) attempt(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
+}
+
+func (s *shell) disarm() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.armed = patterns.Never
+}
+
+// stop answers everybody who waits.
+func (s *shell) stop() {
+	s.disarm()
+	s.closing = true
+	s.revokeCells()
+	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
+		s.leaveQueue(c)
+		s.refuse(c, s.refusals.stopped)
+	}
+}
+
+// stopped leaves the last snapshot behind.
+func (s *shell) stopped() {
+	snapshot := s.inspect()
+	s.final.Store(&snapshot)
+	s.publish(Stopped{Name: s.name, InFlight: s.totals().InFlight, At: time.Now()})
+	if s.drained != nil {
+		close(s.drained)
+		s.drained = nil
+	}
+}
+
+// totals are the counts of the shell and of the cells together.
+func (s *shell) totals() patterns.Counts {
+	c := s.counts
+	leased := s.leaseTotals()
+	refused := s.cells.refusedCount()
+	successes := leased.settled - leased.others
+	c.InFlight = s.ledger.live + leased.issued - leased.settled
+	c.Asked += refused + leased.issued
+	c.Rejected += refused
+	c.Granted += leased.issued
+	c.Reported += successes
+	c.Success += successes
+	c.Repeated += s.cells.repeated.Load()
+	c.Waiting = uint64(s.waiters.count)
+	return c
+}
+
+func (s *shell) inspect() any {
+	now := s.now()
+	if s.lessor != nil {
+		s.foldCells(now)
+	}
+	return s.snapshot(now)
+}
+
+func (s *shell) operate(op patterns.Operation) error {
+	if s.crashes != nil {
+		s.crashes.before(Operate{})
+	}
+	if !op.Kind.Valid() || op.For < 0 {
+		return fmt.Errorf("%w: %v for %v", ErrUnsupported, op.Kind, op.For)
+	}
+	now := s.now()
+	if s.lessor != nil {
+		s.foldCells(now)
+	}
+	if err := s.rules.Operate(now, op); err != nil {
+		return err
+	}
+	s.settle()
+	s.freed(false)
+	return nil
+}
+
+func (s *shell) reconfigure(config any) error {
+	now := s.now()
+	if s.lessor != nil {
+		s.foldCells(now)
+	}
+	if err := s.configure(now, config); err != nil {
+		return err
+	}
+	s.settle()
+	s.freed(false)
+	return nil
+}
+
+// drain admits nothing more, and closes done when nothing is in flight.
+func (s *shell) drain(done chan struct{}) {
+	s.closing = true
+	s.drained = done
+	s.revokeCells()
+	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
+		s.leaveQueue(c)
+		s.refuse(c, s.refusals.stopped)
+	}
+	s.checkDrained()
+}
+
+func (s *shell) checkDrained() {
+	if s.drained != nil && s.totals().InFlight == 0 {
+		close(s.drained)
+		s.drained = nil
+	}
+}

@@ -1,0 +1,242 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// acquireLeased grants a permit out of a new lease for the cell, or a single one
+// where the rules will not lease. It runs in a turn.
+func (s *shell) acquireLeased(c *cell, r *patterns.Request) (id uint64, d patterns.Decision) {
+	if s.closing || s.waiters.count > 0 {
+		return s.acquireOne(r)
+	}
+	if id, ok := c.take(); ok { // another caller fetched a lease meanwhile
+		return id, patterns.Decision{Verdict: patterns.Grant}
+	}
+	now := s.now()
+	s.foldCell(c, now)
+	n := min(s.lessor.Lease(now, s.cells.size), s.cells.size)
+	if n < 2 {
+		return s.acquireOne(r)
+	}
+	s.openLease(c, n, now)
+	if id, ok := c.take(); ok {
+		return id, patterns.Decision{Verdict: patterns.Grant}
+	}
+	return s.acquireOne(r)
+}
+
+func (s *shell) acquireOne(r *patterns.Request) (id uint64, d patterns.Decision) {
+	d = s.admit(r)
+	return s.granting, d
+}
+
+// openLease puts n fresh permits into the cell.
+func (s *shell) openLease(c *cell, n int, now patterns.Instant) {
+	number := s.closeLease(c) + 1
+	if number == 0 {
+		number = leasesPerCell // 0 means unused; this keeps the ring in step
+	}
+	r := &c.records[number%leasesPerCell]
+	s.retire(c, r, now)
+	*r = leaseRecord{settled: r.settled, number: number, epoch: s.rules.Epoch(), granted: now}
+	for i := range r.settled {
+		r.settled[i].Store(uint64(number) << 32)
+	}
+	c.spend.Store(packSpend(number, n, 0))
+	if s.cells.sweepAt == patterns.Never {
+		s.cells.sweepAt = now.Add(s.cells.ttl)
+		s.arm()
+	}
+}
+
+// closeLease ends the cell's lease, gives what it did not spend back, and returns
+// its number.
+func (s *shell) closeLease(c *cell) uint32 {
+	_, limit, _ := unpackSpend(c.spend.Load())
+	c.revoke()
+	number, _, spent := unpackSpend(c.spend.Load())
+	if r := &c.records[number%leasesPerCell]; number != 0 && r.number == number {
+		r.issued = spent
+		if unused := limit - spent; unused > 0 {
+			s.lessor.SettleLease(s.last, r.epoch, patterns.Tally{Unused: unused})
+		}
+	}
+	return number
+}
+
+// retire frees a record for another lease. Permits of the old one that are still
+// out become stragglers, known by their ID alone.
+func (s *shell) retire(c *cell, r *leaseRecord, now patterns.Instant) {
+	if r.number == 0 {
+		return
+	}
+	ended := 0
+	for i := range r.settled {
+		// Once the word has lost its lease's number, a late report comes by message.
+		w := uint32(r.settled[i].Swap(0))
+		for place := i * wordBits; place < min(r.issued, (i+1)*wordBits); place++ {
+			if w&(1<<(place%wordBits)) != 0 {
+				ended++
+				continue
+			}
+			if s.cells.stragglers == nil {
+				s.cells.stragglers = make(map[uint64]uint64)
+			}
+			s.cells.stragglers[leasedID(c.index, r.number, place)] = r.epoch
+		}
+	}
+	s.foldSuccesses(r, ended, now)
+	gone := &s.cells.gone
+	gone.issued += uint64(r.issued)
+	gone.settled += uint64(ended)
+	gone.others += uint64(r.others)
+	r.number = 0
+}
+
+// foldCells tells the rules of every success that callers left in the cells.
+func (s *shell) foldCells(now patterns.Instant) {
+	for i := range s.cells.all {
+		s.foldCell(&s.cells.all[i], now)
+	}
+}
+
+func (s *shell) foldCell(c *cell, now patterns.Instant) {
+	for i := range c.records {
+		if r := &c.records[i]; r.number != 0 {
+			s.foldSuccesses(r, r.settledCount(), now)
+		}
+	}
+}
+
+// foldSuccesses tells the rules of the record's successes, ended permits being over.
+func (s *shell) foldSuccesses(r *leaseRecord, ended int, now patterns.Instant) {
+	fresh := ended - r.others - r.folded
+	if fresh <= 0 {
+		return
+	}
+	r.folded += fresh
+	counted, dirty := s.lessor.SettleLease(now, r.epoch, patterns.Tally{Success: fresh})
+	if !counted {
+		s.counts.Stale += uint64(fresh)
+	}
+	if dirty {
+		s.settle()
+	}
+}
+
+// revokeCells ends every lease: callers come back to the actor at their next call.
+func (s *shell) revokeCells() {
+	for i := range s.cells.all {
+		s.closeLease(&s.cells.all[i])
+	}
+}
+
+// sweepCells takes back what leases did not spend in their time.
+func (s *shell) sweepCells(now patterns.Instant) {
+	if now < s.cells.sweepAt {
+		return
+	}
+	s.cells.sweepAt = patterns.Never
+	s.foldCells(now)
+	out := false
+	for i := range s.cells.all {
+		c := &s.cells.all[i]
+		number, limit, spent := unpackSpend(c.spend.Load())
+		if spent < limit {
+			if r := &c.records[number%leasesPerCell]; now >= r.granted.Add(s.cells.ttl) {
+				s.closeLease(c)
+			} else {
+				out = true
+			}
+		}
+	}
+	if totals := s.leaseTotals(); out || totals.issued > totals.settled {
+		s.cells.sweepAt = now.Add(s.cells.ttl)
+	}
+}
+
+// leaseTotals sums all leases that ever were.
+func (s *shell) leaseTotals() leaseTotals {
+	sum := s.cells.gone
+	for i := range s.cells.all {
+		c := &s.cells.all[i]
+		for j := range c.records {
+			r := &c.records[j]
+			if r.number == 0 {
+				continue
+			}
+			ended := r.settledCount() // before issued, so that it is never more
+			issued := r.issued
+			if number, _, spent := unpackSpend(c.spend.Load()); number == r.number {
+				issued = spent
+			}
+			sum.issued += uint64(issued)
+			sum.settled += uint64(ended)
+			sum.others += uint64(r.others)
+		}
+	}
+	return sum
+}
+
+// endLeased ends a leased permit by message and returns the epoch it was leased in.
+func (s *shell) endLeased(id uint64) (epoch uint64, ok bool) {
+	switch s.cells.claim(id) {
+	case claimed:
+		index, number, _ := splitLeasedID(id)
+		r := &s.cells.all[index].records[number%leasesPerCell]
+		r.others++
+		return r.epoch, true
+	case claimUnknown:
+		if epoch, ok = s.cells.stragglers[id]; ok {
+			delete(s.cells.stragglers, id)
+			s.cells.gone.settled++
+			s.cells.gone.others++
+			return epoch, true
+		}
+	}
+	s.counts.Repeated++
+	return 0, false
+}
+
+func (s *shell) reportLeased(id uint64, o patterns.Outcome, elapsed time.Duration) bool {
+	if s.crashes != nil {
+		s.crashes.before(Report{})
+	}
+	if s.lessor == nil {
+		s.counts.Repeated++
+		return false
+	}
+	epoch, ok := s.endLeased(id)
+	if !ok {
+		return false
+	}
+	if !o.Valid() {
+		o = patterns.Failure
+	}
+	s.count(o)
+	now := s.now()
+	s.foldCells(now) // successes that came before this count before it
+	counted, dirty := s.rules.Report(now, patterns.PermitID{Epoch: epoch, ID: id}, o, elapsed)
+	if !counted {
+		s.counts.Stale++
+	}
+	s.freed(dirty)
+	return counted
+}
+
+func (s *shell) releaseLeased(id uint64) {
+	if s.lessor == nil {
+		s.counts.Repeated++
+		return
+	}
+	epoch, ok := s.endLeased(id)
+	if !ok {
+		return
+	}
+	s.counts.Reclaimed++
+	_, dirty := s.lessor.SettleLease(s.now(), epoch, patterns.Tally{Unused: 1})
+	s.freed(dirty)
+}

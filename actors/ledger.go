@@ -1,0 +1,96 @@
+package actors
+
+import (
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// maxPermits bounds how many permits of one guard may be out.
+const maxPermits = 1 << 22
+
+// ledger knows every permit that is out, so that each ends once. A permit's ID is
+// the number of its slot and the slot's generation; the slot is reused when the
+// permit has ended, and then the old ID names nothing.
+type ledger struct {
+	slots []slot
+	terms map[uint32]*term // of the few permits that have a holder or a deadline
+	free  uint32           // slot to use next, +1; 0 means a new one
+	live  uint64
+}
+
+type slot struct {
+	generation uint32 // odd while a permit is out
+	nextFree   uint32
+	epoch      uint64
+	since      patterns.Instant // when granted, if the rules measure
+}
+
+// term is what some permits have beyond their identity.
+type term struct {
+	holder *holder
+	until  patterns.Instant
+}
+
+// next returns the ID that the next permit gets.
+func (l *ledger) next() uint64 {
+	if l.free != 0 {
+		return permitID(l.free-1, l.slots[l.free-1].generation+1)
+	}
+	return permitID(uint32(len(l.slots)), 1)
+}
+
+func permitID(index, generation uint32) uint64 { return uint64(generation)<<32 | uint64(index+1) }
+
+func (l *ledger) full() bool { return l.live >= maxPermits }
+
+// take enters the permit that next announced.
+func (l *ledger) take(epoch uint64, since patterns.Instant) {
+	var s *slot
+	if l.free != 0 {
+		s = &l.slots[l.free-1]
+		l.free = s.nextFree
+	} else {
+		l.slots = append(l.slots, slot{})
+		s = &l.slots[len(l.slots)-1]
+	}
+	s.generation++
+	s.epoch, s.since = epoch, since
+	l.live++
+}
+
+// find returns the slot of a permit that is out, or nil.
+func (l *ledger) find(id uint64) *slot {
+	index, generation := uint32(id)-1, uint32(id>>32)
+	if uint64(uint32(id)) == 0 || uint64(index) >= uint64(len(l.slots)) {
+		return nil
+	}
+	if s := &l.slots[index]; s.generation == generation && generation&1 == 1 {
+		return s
+	}
+	return nil
+}
+
+// end strikes the permit out and returns what was known of it.
+func (l *ledger) end(id uint64) (ended slot, t *term, ok bool) {
+	s := l.find(id)
+	if s == nil {
+		return slot{}, nil, false
+	}
+	ended = *s
+	s.generation++
+	s.nextFree = l.free
+	l.free = uint32(id)
+	l.live--
+	if len(l.terms) > 0 {
+		if t = l.terms[uint32(id)]; t != nil {
+			delete(l.terms, uint32(id))
+		}
+	}
+	return ended, t, true
+}
+
+func (l *ledger) setTerm(id uint64, t *term) {
+	if l.terms == nil {
+		l.terms = make(map[uint32]*term)
+	}
+	l.terms[uint32(id)] = t
+}

@@ -1,0 +1,114 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/mailbox"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// The permit protocol, the same for every pattern. Messages are values: send
+// Acquire{…}, never &Acquire{…}. Requests are imperative, replies and events are in
+// the past tense.
+//
+//	caller ──Acquire──▶ guard ──Granted | Rejected──▶ caller   (at once, or when its turn comes)
+//	caller ──Report───▶ guard
+//	caller ──Cancel───▶ guard
+//	anyone ──Inspect──▶ guard ──the pattern's Snapshot──▶ anyone
+//	operator ──Operate | Reconfigure──▶ guard ──Ack | Refused──▶ operator
+type (
+	// Acquire asks for a permit. The reply, Granted or Rejected, goes to the sender.
+	Acquire struct {
+		// Ref comes back in the reply, so that a sender with several requests out can
+		// tell them apart. Cancel uses it too.
+		Ref uint64
+		// Key, Weight and Priority are as in patterns.Request.
+		Key      string
+		Weight   int
+		Priority patterns.Priority
+		// Deadline is when the request is refused if it still waits. Zero means never.
+		Deadline time.Time
+		// HoldFor bounds how long the permit may be held. 0 means no bound.
+		HoldFor time.Duration
+		// Holder, if set, is watched: when it stops, its permits and its places in the
+		// queue come back by themselves.
+		Holder *actor.PID
+	}
+
+	// Granted is the answer to an Acquire that may go ahead.
+	Granted struct {
+		Ref    uint64
+		Permit patterns.PermitID
+	}
+
+	// Rejected is the other answer to an Acquire. Err matches patterns.ErrRejected.
+	Rejected struct {
+		Ref        uint64
+		Err        error
+		RetryAfter time.Duration // 0 if unknown
+	}
+
+	// Report ends a permit with an outcome. There is no reply. Elapsed may be 0: the
+	// guard then measures from the grant.
+	Report struct {
+		Permit  patterns.PermitID
+		Outcome patterns.Outcome
+		Elapsed time.Duration
+	}
+
+	// Cancel ends a permit without a verdict, or, if Permit is zero, withdraws the
+	// request Ref of the sender that still waits; that is answered with Rejected.
+	Cancel struct {
+		Permit patterns.PermitID
+		Ref    uint64
+	}
+
+	// Release gives back everything that Holder holds and waits for.
+	Release struct{ Holder *actor.PID }
+
+	// Inspect asks for the pattern's Snapshot.
+	Inspect struct{}
+
+	// Operate tells a guard what to do. The reply is Ack or Refused.
+	Operate struct{ Operation patterns.Operation }
+
+	// Reconfigure gives a guard a new Config, of the pattern's own type. The reply is
+	// Ack or Refused.
+	Reconfigure struct{ Config any }
+
+	// Ack says that a command was carried out.
+	Ack struct{}
+
+	// Refused says that a command was not carried out, and why.
+	Refused struct{ Err error }
+)
+
+// Frees and commands overtake requests: they are what ends an overload.
+func (Report) Lane() mailbox.Lane      { return mailbox.Urgent }
+func (Cancel) Lane() mailbox.Lane      { return mailbox.Urgent }
+func (Release) Lane() mailbox.Lane     { return mailbox.Urgent }
+func (Inspect) Lane() mailbox.Lane     { return mailbox.Urgent }
+func (Operate) Lane() mailbox.Lane     { return mailbox.Urgent }
+func (Reconfigure) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Refused answers an Acquire that the mailbox will not deliver.
+func (m Acquire) Refused(reason error) any {
+	return Rejected{Ref: m.Ref, Err: refusalFor("", reason)}
+}
+
+// Refused answers an Operate that the mailbox will not deliver.
+func (Operate) Refused(reason error) any { return Refused{Err: reason} }
+
+// Refused answers a Reconfigure that the mailbox will not deliver.
+func (Reconfigure) Refused(reason error) any { return Refused{Err: reason} }
+
+// Refused drops a Report that the mailbox will not deliver: there is nobody to count it.
+func (Report) Refused(error) any { return nil }
+
+// Refused drops a Cancel that the mailbox will not deliver.
+func (Cancel) Refused(error) any { return nil }
+
+// Refused drops a Release that the mailbox will not deliver.
+func (Release) Refused(error) any { return nil }

@@ -1,0 +1,221 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/mailbox"
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/supervisor/intensity"
+)
+
+// rootName is the id of a registry's root supervisor; a guard's id is this, a
+// slash and its name.
+const rootName = "bulwark"
+
+// Registry keeps the guards of one actor system: the supervisor above them, their
+// names, and the relay of their events. It is safe for concurrent use.
+type Registry struct {
+	system    *actor.ActorSystem
+	log       *slog.Logger
+	intensity intensity.Config
+	origin    time.Time
+	root      *actor.PID
+	relayPID  *actor.PID
+	relay     *relay
+	pool      sync.Pool
+	closed    atomic.Bool
+	directory atomic.Pointer[map[string]*member] // replaced in the root's turn
+}
+
+// member is a guard in the directory.
+type member struct {
+	guard  patterns.Guard // the pattern's own handle
+	handle *Handle
+	config any
+}
+
+// A RegistryOption configures a Registry.
+type RegistryOption func(*Registry)
+
+// WithLogger sets the logger of events and failures. The default is the actor
+// system's.
+func WithLogger(l *slog.Logger) RegistryOption {
+	return func(r *Registry) {
+		if l != nil {
+			r.log = l
+		}
+	}
+}
+
+// WithIntensity sets how often a guard's actor may be restarted in what period
+// before its supervisor gives it up.
+func WithIntensity(c intensity.Config) RegistryOption {
+	return func(r *Registry) { r.intensity = c }
+}
+
+// NewRegistry starts a registry in system. One system has one registry; the error of
+// a second is ErrNameTaken.
+func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, error) {
+	if system == nil {
+		return nil, ErrNilSystem
+	}
+	r := &Registry{system: system, log: system.Logger(), origin: time.Now(), relay: new(relay)}
+	for _, o := range opts {
+		if o != nil {
+			o(r)
+		}
+	}
+	if err := r.intensity.Validate(); err != nil {
+		return nil, err
+	}
+	r.pool.New = newCall
+	r.directory.Store(&map[string]*member{})
+	root, err := system.Root.SpawnNamed(actor.PropsFromProducer(
+		func() actor.Actor { return newRoot(r) }), rootName)
+	if err != nil {
+		return nil, fmt.Errorf("%w: this actor system has a registry: %w", ErrNameTaken, err)
+	}
+	r.root = root
+	r.relay.box = mailbox.New(mailbox.Config{Capacity: relayCapacity})
+	r.relayPID = system.Root.SpawnPrefix(actor.PropsFromProducer(func() actor.Actor { return r.relay },
+		actor.WithMailbox(func() actor.Mailbox { return r.relay.box })), rootName+"-events")
+	r.forward()
+	r.logEvents()
+	return r, nil
+}
+
+// System returns the actor system of the registry.
+func (r *Registry) System() *actor.ActorSystem { return r.system }
+
+// Get returns the guard of that name. What it returns is the pattern's own handle,
+// such as a *circuitbreaker.Breaker.
+func (r *Registry) Get(name string) (patterns.Guard, bool) {
+	m, ok := (*r.directory.Load())[strings.TrimSpace(name)]
+	if !ok {
+		return nil, false
+	}
+	return m.guard, true
+}
+
+// Guards iterates over all guards in the order of their names.
+func (r *Registry) Guards() iter.Seq2[string, patterns.Guard] {
+	return func(yield func(string, patterns.Guard) bool) {
+		members := *r.directory.Load()
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if !yield(name, members[name].guard) {
+				return
+			}
+		}
+	}
+}
+
+// All iterates over the snapshots of all guards in the order of their names. Each is
+// of its pattern's Snapshot type and taken when it is yielded.
+func (r *Registry) All() iter.Seq2[string, any] {
+	return func(yield func(string, any) bool) {
+		members := *r.directory.Load()
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			snapshot, err := members[name].handle.Inspect(context.Background())
+			if err == nil && !yield(name, snapshot) {
+				return
+			}
+		}
+	}
+}
+
+// ShutdownError says which guards still had permits out when Shutdown's context
+// ended, and how many.
+type ShutdownError struct {
+	InFlight map[string]uint64
+	Cause    error
+}
+
+func (e *ShutdownError) Error() string {
+	return fmt.Sprintf("shut down with permits out: %v: %v", e.InFlight, e.Cause)
+}
+
+// Unwrap returns the context's error.
+func (e *ShutdownError) Unwrap() error { return e.Cause }
+
+// Shutdown stops every guard in order: nothing more is admitted and everybody who
+// waits is answered; then permits in flight may end until ctx does; then the actors
+// stop, and the subscribers' channels are closed. If permits were left, the error is
+// a *ShutdownError. Calling it again does nothing.
+func (r *Registry) Shutdown(ctx context.Context) error {
+	if !r.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	members := *r.directory.Load()
+	drained := make(map[string]<-chan struct{}, len(members))
+	for name, m := range members {
+		drained[name] = m.handle.beginDrain()
+	}
+	left := &ShutdownError{InFlight: map[string]uint64{}}
+	for name, done := range drained {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			left.Cause = ctx.Err()
+			if n := members[name].handle.inFlight(); n > 0 {
+				left.InFlight[name] = n
+			}
+		}
+	}
+	stopActor(r.system, r.root)
+	done := make(chan struct{})
+	r.relay.box.PostUserMessage(shut{done})
+	<-done
+	r.relay.listeners.Store(0)
+	stopActor(r.system, r.relayPID)
+	if len(left.InFlight) > 0 {
+		return left
+	}
+	return nil
+}
+
+// enter asks the root for a name and, unless it runs under another actor, to spawn
+// it. The reply is the member that has the name now.
+type enter struct {
+	name   string
+	member *member
+	spawn  func(actor.SpawnerContext) error // nil: only the name
+	share  bool                             // an equal one that exists will do
+}
+
+// entered is the reply to enter.
+type entered struct {
+	member *member
+	fresh  bool
+	err    error
+}
+
+// remove frees a name.
+type remove struct {
+	name   string
+	member *member
+}
+
+// gaveUp says that a supervisor gave a guard up.
+func (r *Registry) gaveUp(m *member, reason any) {
+	r.relay.publish(GaveUp{Name: m.handle.name, Reason: reason, Policy: m.handle.shell.policy, At: time.Now()})
+}
+
+func (r *Registry) askRoot(msg enter) entered {
+	reply, err := Ask[entered](context.Background(), r.system, r.root, msg)
+	if err != nil {
+		return entered{err: errors.Join(ErrClosed, err)}
+	}
+	return reply
+}

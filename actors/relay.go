@@ -1,0 +1,221 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/mailbox"
+)
+
+const (
+	// relayCapacity bounds the events on their way to the subscribers.
+	relayCapacity = 1 << 14
+	// DefaultBuffer is how many events a subscriber may lag behind.
+	DefaultBuffer = 256
+)
+
+// relay carries events from the guards' turns to everybody who listens, in order
+// for each guard, on a goroutine of its own. Each subscriber has a bounded queue,
+// and one that is full loses the event; so nobody waits for anybody.
+type relay struct {
+	box       *mailbox.Combining
+	listeners atomic.Int32 // 0: nobody would hear an event
+	lost      atomic.Uint64
+
+	// Owned by the relay's turn.
+	subscribers []*subscriber
+	closed      bool
+}
+
+type subscriber struct {
+	events chan Event
+	wants  func(Event) bool
+	missed uint64
+	total  *atomic.Uint64
+}
+
+type (
+	subscribe   struct{ subscriber *subscriber }
+	unsubscribe struct{ subscriber *subscriber }
+	flush       struct{ done chan<- struct{} }
+	shut        struct{ done chan<- struct{} }
+)
+
+func (subscribe) Lane() mailbox.Lane   { return mailbox.Urgent }
+func (unsubscribe) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// publish is called in a turn. It does not wait.
+func (r *relay) publish(ev Event) {
+	if r.listeners.Load() > 0 {
+		r.box.PostUserMessage(ev)
+	}
+}
+
+// Receive is the relay's turn.
+func (r *relay) Receive(c actor.Context) {
+	switch msg := c.Message().(type) {
+	case subscribe:
+		if r.closed {
+			close(msg.subscriber.events)
+			return
+		}
+		r.subscribers = append(r.subscribers, msg.subscriber)
+	case unsubscribe:
+		r.drop(msg.subscriber)
+	case flush:
+		close(msg.done)
+	case shut:
+		r.closed = true
+		for _, s := range r.subscribers {
+			close(s.events)
+		}
+		r.subscribers = nil
+		close(msg.done)
+	case Event:
+		for _, s := range r.subscribers {
+			s.offer(msg)
+		}
+	}
+}
+
+func (r *relay) drop(s *subscriber) {
+	for i, x := range r.subscribers {
+		if x == s {
+			r.subscribers = append(r.subscribers[:i:i], r.subscribers[i+1:]...)
+			close(s.events)
+			return
+		}
+	}
+}
+
+// offer puts ev into the subscriber's queue if there is room, after word of what it
+// missed before.
+func (s *subscriber) offer(ev Event) {
+	if !s.wants(ev) {
+		return
+	}
+	if s.missed > 0 {
+		select {
+		case s.events <- Missed{Count: s.missed, At: time.Now()}:
+			s.missed = 0
+		default:
+		}
+	}
+	if s.missed == 0 {
+		select {
+		case s.events <- ev:
+			return
+		default:
+		}
+	}
+	s.missed++
+	s.total.Add(1)
+}
+
+// A SubscribeOption narrows or sizes a subscription.
+type SubscribeOption func(*subscription)
+
+type subscription struct {
+	buffer int
+	wants  []func(Event) bool
+}
+
+// Buffer sets how many events the subscriber may lag behind before it loses some.
+// The default is 256; less than 1 means 1.
+func Buffer(n int) SubscribeOption { return func(s *subscription) { s.buffer = max(1, n) } }
+
+// Only subscribes to events of type E. Several of them add up.
+func Only[E Event]() SubscribeOption {
+	return Matching(func(ev Event) bool { _, ok := ev.(E); return ok })
+}
+
+// From subscribes to events of the guard of that name. Several of them, and of
+// Only, add up.
+func From(name string) SubscribeOption {
+	return Matching(func(ev Event) bool { return ev.Source() == name })
+}
+
+// Matching subscribes to the events for which f is true. f runs on the relay's
+// goroutine, must be quick, and counts as false where it panics.
+func Matching(f func(Event) bool) SubscribeOption {
+	return func(s *subscription) {
+		if f != nil {
+			s.wants = append(s.wants, f)
+		}
+	}
+}
+
+func (s *subscription) filter(ev Event) (wanted bool) {
+	if len(s.wants) == 0 {
+		return true
+	}
+	defer func() { _ = recover() }() // a panicking filter wants nothing
+	for _, f := range s.wants {
+		if f(ev) {
+			return true
+		}
+	}
+	return false
+}
+
+// Subscribe returns the events from now on, in order for each guard. A subscriber
+// that lags behind its buffer loses events and gets a Missed instead; the guards
+// and the other subscribers notice nothing. stop ends the subscription and closes
+// events; calling it again does nothing. Shutdown closes events too.
+func (r *Registry) Subscribe(opts ...SubscribeOption) (events <-chan Event, stop func()) {
+	sub := subscription{buffer: DefaultBuffer}
+	for _, o := range opts {
+		if o != nil {
+			o(&sub)
+		}
+	}
+	s := &subscriber{events: make(chan Event, sub.buffer), wants: sub.filter, total: &r.relay.lost}
+	r.relay.listeners.Add(1)
+	r.relay.box.PostUserMessage(subscribe{s})
+	// In the order of posts by this goroutine, whatever happens next is heard.
+	var stopped atomic.Bool
+	return s.events, func() {
+		if stopped.CompareAndSwap(false, true) {
+			r.relay.listeners.Add(-1)
+			r.relay.box.PostUserMessage(unsubscribe{s})
+		}
+	}
+}
+
+// Missed counts the events that subscribers lost because they lagged behind.
+func (r *Registry) Missed() uint64 { return r.relay.lost.Load() }
+
+// forward publishes every event on proto.actor's EventStream, from a goroutine of
+// its own: the stream runs its subscribers on the publisher, who may be slow, panic,
+// or call back.
+func (r *Registry) forward() {
+	events, _ := r.Subscribe(Buffer(relayCapacity))
+	go func() {
+		for ev := range events {
+			r.forwardOne(ev)
+		}
+	}()
+}
+
+func (r *Registry) forwardOne(ev Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("a subscriber of the event stream panicked", slog.Any("event", ev), slog.Any("panic", p))
+		}
+	}()
+	r.system.EventStream.Publish(ev)
+}
+
+// logEvents logs every event at its own level.
+func (r *Registry) logEvents() {
+	events, _ := r.Subscribe(Buffer(relayCapacity))
+	go func() {
+		for ev := range events {
+			r.log.Log(context.Background(), ev.Level(), "guard", slog.Any("event", ev))
+		}
+	}()
+}

@@ -1,0 +1,94 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/supervisor/intensity"
+)
+
+// root supervises all guards of a registry. Each guard has its own restart history,
+// so that one that keeps failing costs no other guard its life.
+type root struct {
+	registry *Registry
+	history  map[string]*intensity.Machine
+}
+
+func newRoot(r *Registry) *root {
+	return &root{registry: r, history: map[string]*intensity.Machine{}}
+}
+
+// Receive is the root's turn.
+func (s *root) Receive(c actor.Context) {
+	switch msg := c.Message().(type) {
+	case enter:
+		c.Respond(s.enter(c, msg))
+	case remove:
+		s.remove(msg)
+	case *actor.Terminated:
+		delete(s.history, msg.Who.Id)
+	}
+}
+
+func (s *root) enter(c actor.Context, msg enter) entered {
+	r := s.registry
+	if r.closed.Load() {
+		return entered{err: ErrClosed}
+	}
+	members := *r.directory.Load()
+	if old, taken := members[msg.name]; taken && !old.handle.dead() {
+		switch {
+		case !msg.share:
+			return entered{err: fmt.Errorf("%w: %q", ErrNameTaken, msg.name)}
+		case old.config != msg.member.config:
+			return entered{err: fmt.Errorf("%w: %q", ErrConflict, msg.name)}
+		}
+		return entered{member: old}
+	}
+	if msg.spawn != nil {
+		if err := msg.spawn(c); err != nil {
+			return entered{err: err}
+		}
+	}
+	members = maps.Clone(members)
+	members[msg.name] = msg.member
+	r.directory.Store(&members)
+	return entered{member: msg.member, fresh: true}
+}
+
+func (s *root) remove(msg remove) {
+	members := *s.registry.directory.Load()
+	if members[msg.name] != msg.member {
+		return
+	}
+	members = maps.Clone(members)
+	delete(members, msg.name)
+	s.registry.directory.Store(&members)
+}
+
+// HandleFailure restarts the guard, or gives it up. It implements
+// actor.SupervisorStrategy, and runs in the root's turn.
+func (s *root) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	h := s.history[child.Id]
+	if h == nil {
+		h = intensity.New(s.registry.intensity)
+		s.history[child.Id] = h
+	}
+	if h.Restart(patterns.Instant(time.Since(s.registry.origin))) {
+		sup.RestartChildren(child)
+		return
+	}
+	s.registry.log.Error("guard failed too often and is given up",
+		slog.String("guard", child.Id), slog.Any("reason", reason))
+	for _, m := range *s.registry.directory.Load() {
+		if m.handle.pid.Id == child.Id {
+			s.registry.gaveUp(m, reason)
+		}
+	}
+	sup.StopChildren(child)
+}

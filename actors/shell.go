@@ -1,0 +1,478 @@
+package actors
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/mailbox"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// shell is the one actor that hosts every Machine. It adds what rules must not
+// have: a mailbox, a clock, a timer, identities of permits, waiting callers and
+// their holders. It is owned by the turn, and it outlives incarnations: a restart
+// puts a new shellActor around the same shell.
+type shell struct {
+	// Looked at in every turn.
+	rules    Rules
+	lessor   Lessor // nil in Strict mode
+	timeless bool   // rules.Timeless
+	measured bool   // rules.Measured
+	closing  bool   // admits nothing more
+	begun    bool   // has been started once
+	last     patterns.Instant
+	granting uint64           // taken from the ledger, not yet handed to its caller
+	current  *call            // being handled, not yet answered
+	crashes  *crashPlan       // nil except in tests
+	scratch  patterns.Request // of a request decided on the spot
+	blank    patterns.Request
+	ledger   ledger
+	counts   patterns.Counts
+	waiters  waiters
+
+	// Looked at now and then.
+	name      string
+	origin    time.Time
+	refusals  refusals
+	policy    patterns.FailPolicy
+	mailbox   *mailbox.Combining
+	system    *actor.ActorSystem
+	context   actor.Context // of the current incarnation
+	relay     *relay
+	pool      *sync.Pool // of calls
+	holders   holders
+	deadlines deadlines
+	timer     *time.Timer
+	armed     patterns.Instant
+	drained   chan struct{} // closed when closing and nothing is in flight
+	outbox    outbox
+	sequence  uint64
+	snapshot  func(now patterns.Instant) any
+	configure func(now patterns.Instant, config any) error
+
+	// Published for callers.
+	gate  atomic.Pointer[gate]
+	final atomic.Pointer[any] // the snapshot it stopped with
+	cells *cells
+}
+
+func (s *shell) now() patterns.Instant {
+	s.last = patterns.Instant(time.Since(s.origin))
+	return s.last
+}
+
+// Turn handles a call that had to queue.
+func (s *shell) Turn(n *mailbox.Node) {
+	c := n.Value().(*call)
+	switch c.kind {
+	case callAcquire:
+		s.acquire(c)
+	case callReport:
+		s.report(c.permit, c.outcome, c.elapsed)
+		s.recycle(c)
+	case callRelease:
+		s.release(c.permit)
+		s.recycle(c)
+	case callWithdraw:
+		s.withdraw(c.target, nil)
+		s.recycle(c)
+	case callControl:
+		s.current = c
+		c.control()
+		s.current = nil
+		c.answer(0, nil)
+	}
+}
+
+// Refuse answers a call that will not be handled any further. If it panicked after
+// it was answered, there is nothing left to say.
+func (s *shell) Refuse(n *mailbox.Node, reason error) {
+	c := n.Value().(*call)
+	s.leaveQueue(c)
+	switch {
+	case reason == mailbox.ErrPanicked && s.current != c:
+	case c.kind == callAcquire, c.kind == callControl:
+		c.answer(0, s.refusals.of(reason))
+	}
+	s.current = nil
+}
+
+// After sends the replies that turns left behind.
+func (s *shell) After() { s.outbox.send(s.system.Root) }
+
+func (s *shell) recycle(c *call) {
+	c.target = nil
+	s.pool.Put(c)
+}
+
+// decide asks the rules for one permit. A granted one is in the ledger.
+func (s *shell) decide(r *patterns.Request) patterns.Decision {
+	now := s.last
+	if !s.timeless {
+		now = s.now()
+	}
+	id := s.ledger.next()
+	d := s.rules.Acquire(now, id, r)
+	if d.Verdict == patterns.Grant {
+		since := patterns.Instant(0)
+		if s.measured {
+			since = now
+		}
+		s.ledger.take(d.Epoch, since)
+		s.granting = id
+	}
+	if d.Dirty {
+		s.settle()
+	}
+	return d
+}
+
+// admit decides on a newcomer, who must not overtake those who wait.
+func (s *shell) admit(r *patterns.Request) patterns.Decision {
+	s.counts.Asked++
+	if s.crashes != nil {
+		s.crashes.before(Acquire{})
+	}
+	switch {
+	case s.closing:
+		return patterns.Decision{Err: s.refusals.stopped}
+	case r.Weight < 0 || !r.Priority.Valid() || r.HoldFor < 0:
+		return patterns.Decision{Err: s.refusals.invalid}
+	case s.ledger.full():
+		return patterns.Decision{Err: s.refusals.overloaded}
+	case s.waiters.ahead(r.Priority):
+		return patterns.Decision{Verdict: patterns.Wait}
+	}
+	d := s.decide(r)
+	if s.crashes != nil {
+		s.crashes.after(Acquire{})
+	}
+	return d
+}
+
+// acquire handles a request whose requester waits for c, or gets a message.
+func (s *shell) acquire(c *call) {
+	s.current = c
+	d := patterns.Decision{}
+	if c.cell != nil {
+		var id uint64
+		if id, d = s.acquireLeased(c.cell, &c.request); id&leasedBit != 0 {
+			s.handOutLeased(c, id)
+			return
+		}
+	} else {
+		d = s.admit(&c.request)
+	}
+	switch d.Verdict {
+	case patterns.Grant:
+		s.handOut(c)
+	case patterns.Refuse:
+		s.refuse(c, d.Err)
+	case patterns.Wait:
+		s.enqueue(c)
+	}
+	s.current = nil
+}
+
+// handOut gives the permit that decide took to c's requester, or takes it back if
+// the requester has left.
+func (s *shell) handOut(c *call) {
+	id := s.granting
+	s.hold(id, c, s.last)
+	s.granting = 0
+	s.counts.Granted++
+	if c.sender != nil {
+		s.reply(c.sender, Granted{Ref: c.ref, Permit: patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id}})
+		return
+	}
+	if !c.answer(id, nil) {
+		s.ungrant(id)
+	}
+}
+
+// handOutLeased is handOut for a permit of a lease.
+func (s *shell) handOutLeased(c *call, id uint64) {
+	s.current = nil
+	if !c.answer(id, nil) {
+		s.releaseLeased(id)
+	}
+}
+
+// ungrant undoes a grant whose requester left before it could see it.
+func (s *shell) ungrant(id uint64) {
+	s.counts.Granted--
+	s.counts.Cancelled++
+	s.giveBack(id)
+}
+
+func (s *shell) refuse(c *call, err error) {
+	if c.sender != nil {
+		s.counts.Rejected++
+		after, _ := patterns.RetryAfter(err)
+		s.reply(c.sender, Rejected{Ref: c.ref, Err: err, RetryAfter: after})
+		return
+	}
+	if c.answer(0, err) {
+		s.counts.Rejected++
+	} else {
+		s.counts.Cancelled++
+	}
+}
+
+func (s *shell) reply(to *actor.PID, msg any) {
+	s.outbox.put(to, msg)
+	s.mailbox.After()
+}
+
+// enqueue makes c wait for capacity.
+func (s *shell) enqueue(c *call) {
+	if c.sender == nil && c.state.Load() == abandoned {
+		s.counts.Cancelled++
+		return
+	}
+	if !s.waiters.add(c) {
+		s.dismiss(c.holder)
+		s.refuse(c, s.refusals.queueFull)
+		return
+	}
+	s.sequence++
+	c.waitSequence = s.sequence
+	if c.holder != nil {
+		c.holder.waiting[c] = struct{}{}
+	}
+	if c.waitsBy != 0 && c.waitsBy != patterns.Never {
+		s.deadlines.add(deadline{at: c.waitsBy, waiter: c, sequence: c.waitSequence})
+		s.arm()
+	}
+}
+
+// pump serves those who wait as long as the rules let it.
+func (s *shell) pump() {
+	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
+		if c.sender == nil && c.state.Load() == abandoned {
+			s.withdraw(c, nil)
+			continue
+		}
+		d := s.decide(&c.request)
+		if d.Verdict == patterns.Wait {
+			return
+		}
+		s.leaveQueue(c)
+		if d.Verdict == patterns.Grant {
+			s.handOut(c)
+		} else {
+			s.refuse(c, d.Err)
+			s.dismiss(c.holder)
+		}
+	}
+}
+
+func (s *shell) leaveQueue(c *call) bool {
+	if !s.waiters.remove(c) {
+		return false
+	}
+	c.waitSequence = 0
+	if c.holder != nil {
+		delete(c.holder.waiting, c)
+	}
+	return true
+}
+
+// withdraw takes c out of the queue: its requester left (err is nil), or is to be
+// told why.
+func (s *shell) withdraw(c *call, err error) {
+	if !s.leaveQueue(c) {
+		return
+	}
+	if err == nil {
+		s.counts.Cancelled++
+	} else {
+		s.refuse(c, err)
+	}
+	s.dismiss(c.holder)
+	s.pump() // whoever stood behind a heavy one may fit
+}
+
+// report ends a permit with a verdict.
+func (s *shell) report(id uint64, o patterns.Outcome, elapsed time.Duration) bool {
+	if id&leasedBit != 0 {
+		return s.reportLeased(id, o, elapsed)
+	}
+	if s.crashes != nil {
+		s.crashes.before(Report{})
+	}
+	ended, t, ok := s.ledger.end(id)
+	if !ok {
+		s.counts.Repeated++
+		return false
+	}
+	if t != nil {
+		s.forget(id, t)
+	}
+	if !o.Valid() {
+		o = patterns.Failure
+	}
+	s.count(o)
+	now := s.last
+	if !s.timeless || o != patterns.Success {
+		now = s.now()
+	}
+	if elapsed <= 0 && s.measured && ended.since != 0 {
+		elapsed = now.Sub(ended.since)
+	}
+	if s.lessor != nil && o != patterns.Success {
+		s.foldCells(now)
+	}
+	counted, dirty := s.rules.Report(now, patterns.PermitID{Epoch: ended.epoch, ID: id}, o, elapsed)
+	if s.crashes != nil {
+		s.crashes.after(Report{})
+	}
+	if !counted {
+		s.counts.Stale++
+	}
+	s.freed(dirty)
+	return counted
+}
+
+func (s *shell) count(o patterns.Outcome) {
+	s.counts.Reported++
+	switch o {
+	case patterns.Success:
+		s.counts.Success++
+	case patterns.Failure:
+		s.counts.Failure++
+	case patterns.Dropped:
+		s.counts.Dropped++
+	case patterns.Ignored:
+		s.counts.Ignored++
+	}
+}
+
+// release ends a permit without a verdict, as its holder wishes.
+func (s *shell) release(id uint64) {
+	if s.crashes != nil {
+		s.crashes.before(Cancel{})
+	}
+	if id&leasedBit != 0 {
+		s.releaseLeased(id)
+		return
+	}
+	if s.ledger.find(id) == nil {
+		s.counts.Repeated++
+		return
+	}
+	s.counts.Reclaimed++
+	s.giveBack(id)
+}
+
+// reclaim ends a permit without a verdict, whatever its holder wishes.
+func (s *shell) reclaim(id uint64, cause ReclaimCause) {
+	e := s.ledger.find(id)
+	if e == nil {
+		return
+	}
+	permit := patterns.PermitID{Epoch: e.epoch, ID: id}
+	s.counts.Reclaimed++
+	s.giveBack(id)
+	s.publish(PermitReclaimed{Name: s.name, Permit: permit, Cause: cause, At: time.Now()})
+}
+
+// giveBack strikes the permit out and tells the rules.
+func (s *shell) giveBack(id uint64) {
+	ended, t, ok := s.ledger.end(id)
+	if !ok {
+		return
+	}
+	if t != nil {
+		s.forget(id, t)
+	}
+	s.freed(s.rules.Release(s.now(), patterns.PermitID{Epoch: ended.epoch, ID: id}))
+}
+
+func (s *shell) forget(id uint64, t *term) {
+	if t.holder != nil {
+		delete(t.holder.permits, id)
+		s.dismiss(t.holder)
+	}
+}
+
+// freed goes on after a permit ended.
+func (s *shell) freed(dirty bool) {
+	if dirty {
+		s.settle()
+	}
+	if s.waiters.count > 0 {
+		s.pump()
+	}
+	if s.closing {
+		s.checkDrained()
+	}
+}
+
+// settle carries out what a dirty step of the rules asks for.
+func (s *shell) settle() {
+	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
+	for ev := range s.rules.Drain() {
+		s.publish(ev)
+	}
+	s.openGate()
+	s.arm()
+}
+
+func (s *shell) publish(ev Event) { s.relay.publish(ev) }
+
+// tick is what the timer asks for.
+func (s *shell) tick() {
+	s.armed = patterns.Never
+	now := s.now()
+	for d, ok := s.deadlines.due(now); ok; d, ok = s.deadlines.due(now) {
+		switch {
+		case d.waiter == nil:
+			s.reclaim(d.permit, ReclaimedExpired)
+		case d.waiter.waitSequence == d.sequence:
+			s.withdraw(d.waiter, s.refusals.expired)
+		}
+	}
+	s.sweepCells(now)
+	s.rules.Tick(now)
+	if at := s.rules.Wake(); at <= now {
+		panic(fmt.Sprintf("bulwark: %s is still due at %d after Tick(%d)", s.name, at, now))
+	}
+	s.settle()
+	s.freed(false)
+}
+
+// arm sets the timer to the next instant at which there is something to do.
+func (s *shell) arm() {
+	s.deadlines.sweep(int(s.ledger.live)+s.waiters.count, func(d deadline) bool {
+		if d.waiter != nil {
+			return d.waiter.waitSequence == d.sequence
+		}
+		return s.ledger.find(d.permit) != nil
+	})
+	at := min(s.rules.Wake(), s.deadlines.earliest(), s.cells.wake())
+	if at == s.armed {
+		return
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.armed = at
+	if at != patterns.Never {
+		s.timer = time.AfterFunc(time.Until(s.origin.Add(time.Duration(at))), s.fire)
+	}
+}
+
+// fire runs on the timer's goroutine.
+func (s *shell) fire() { s.tell(s.tick) }
+
+// tell runs f in a turn, some time soon, unless the guard stops first.
+func (s *shell) tell(f func()) {
+	c := newCall().(*call)
+	c.kind, c.control = callControl, f
+	_ = s.mailbox.Post(&c.node, mailbox.Urgent) // a stopped guard has nothing to do
+}

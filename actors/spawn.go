@@ -1,0 +1,171 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/mailbox"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// Origin is what a machine is told of its guard: the name, and the wall time of
+// Instant 0, and the time now.
+type Origin struct {
+	Name string
+	Time time.Time
+	Now  patterns.Instant
+}
+
+// Spec is what a pattern tells Spawn.
+type Spec[C comparable, S any] struct {
+	// Pattern is the pattern's name, for messages.
+	Pattern string
+	// Config is the validated, complete configuration.
+	Config C
+	// Validate checks a Config that comes later, by Reconfigure.
+	Validate func(C) error
+	// New makes the machine.
+	New func(Origin) Machine[C, S]
+	// Terms is what patterns.Do applies; nil for the defaults.
+	Terms *patterns.Terms
+	// Mode is Strict, or Leased if the machine is a Lessor.
+	Mode patterns.Mode
+	// OnFailure is what callers get if the actor fails for good.
+	OnFailure patterns.FailPolicy
+	// MaxWaiting bounds how many callers may wait for a permit. 0: nobody waits.
+	MaxWaiting int
+}
+
+// An Option sets how a guard is wired. What it decides is its Config's business.
+type Option func(*wiring)
+
+type wiring struct {
+	parent   actor.SpawnerContext
+	judge    *patterns.Judge
+	capacity int
+}
+
+// Under spawns the guard as a child of the actor whose turn c belongs to, which
+// then supervises it. Its name is the registry's all the same.
+func Under(c actor.Context) Option {
+	return func(w *wiring) {
+		if c != nil {
+			w.parent = c
+		}
+	}
+}
+
+// WithJudge sets how patterns.Do judges calls under this guard.
+func WithJudge(rules ...patterns.Rule) Option {
+	return func(w *wiring) { w.judge = patterns.NewJudge(rules...) }
+}
+
+// WithMailboxCapacity bounds how many requests may queue in the guard's mailbox. The
+// default is mailbox.DefaultCapacity.
+func WithMailboxCapacity(n int) Option { return func(w *wiring) { w.capacity = n } }
+
+// Spawn starts a guard named name and returns what wrap makes of its handle. The
+// error is ErrName, ErrNameTaken, ErrClosed, or what Config.Validate said.
+func Spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec Spec[C, S], wrap func(*Typed[C, S]) G, opts ...Option) (G, error) {
+	return spawn(r, name, spec, wrap, false, opts)
+}
+
+// GetOrSpawn returns the guard of that name, or starts it. The error is ErrConflict
+// if there is one with another Config or of another pattern.
+func GetOrSpawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec Spec[C, S], wrap func(*Typed[C, S]) G, opts ...Option) (G, error) {
+	return spawn(r, name, spec, wrap, true, opts)
+}
+
+func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec Spec[C, S], wrap func(*Typed[C, S]) G, share bool, opts []Option) (guard G, err error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case r == nil:
+		return guard, ErrNilRegistry
+	case name == "":
+		return guard, errors.Join(fmt.Errorf("%s: %w", spec.Pattern, ErrName), spec.Validate(spec.Config))
+	}
+	if err := spec.Validate(spec.Config); err != nil {
+		return guard, err
+	}
+	w := wiring{}
+	for _, o := range opts {
+		if o != nil {
+			o(&w)
+		}
+	}
+	if w.judge != nil {
+		terms := patterns.Terms{}
+		if spec.Terms != nil {
+			terms = *spec.Terms
+		}
+		terms.Judge = w.judge
+		spec.Terms = &terms
+	}
+	typed := build(r, name, spec, w)
+	guard = wrap(typed)
+	m := &member{guard: guard, handle: typed.Handle, config: spec.Config}
+	typed.freeName = func() { r.system.Root.Send(r.root, remove{name: name, member: m}) }
+	props := typed.shell.props()
+	msg := enter{name: name, member: m, share: share}
+	if w.parent == nil {
+		typed.pid = r.system.NewLocalPID(rootName + "/" + name)
+		msg.spawn = func(c actor.SpawnerContext) error { return spawnChild(c, props, name) }
+	} else {
+		typed.pid = r.system.NewLocalPID(w.parent.Self().Id + "/" + name)
+	}
+	in := r.askRoot(msg)
+	if in.err != nil {
+		return *new(G), in.err
+	}
+	if !in.fresh {
+		same, ok := in.member.guard.(G)
+		if !ok {
+			return *new(G), fmt.Errorf("%w: %q is a %T", ErrConflict, name, in.member.guard)
+		}
+		return same, nil
+	}
+	if w.parent != nil {
+		if err := spawnChild(w.parent, props, name); err != nil {
+			typed.freeName()
+			return *new(G), err
+		}
+	}
+	return guard, nil
+}
+
+func spawnChild(c actor.SpawnerContext, props *actor.Props, name string) error {
+	if _, err := c.SpawnNamed(props, name); err != nil {
+		return fmt.Errorf("spawn guard %q: %w", name, err)
+	}
+	return nil
+}
+
+// build makes a shell with the machine in it, and its handle.
+func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wiring) *Typed[C, S] {
+	s := &shell{
+		name: name, origin: r.origin, refusals: newRefusals(name), policy: spec.OnFailure,
+		system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
+		cells: newCells(spec.Mode), waiters: waiters{limit: spec.MaxWaiting},
+	}
+	s.outbox.init()
+	m := spec.New(Origin{Name: name, Time: r.origin, Now: s.now()})
+	bind(s, m, spec.Validate)
+	s.mailbox = mailbox.New(mailbox.Config{Inline: true, Handler: s, Capacity: w.capacity})
+	t := &Typed[C, S]{Handle: newHandle(s, spec.Terms), validate: spec.Validate}
+	if lessor, ok := any(m).(Lessor); ok && len(s.cells.all) > 0 {
+		s.lessor = lessor
+		t.slowAfter = lessor.SlowAfter()
+	}
+	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
+	s.openGate()
+	return t
+}
+
+func (s *shell) props() *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor { return &incarnation{shell: s} },
+		actor.WithMailbox(func() actor.Mailbox { return s.mailbox }))
+}
