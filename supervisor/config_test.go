@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/supervisor/intensity"
 )
+
+var _ patterns.Event = GaveUp{}
 
 func TestABadConfigIsRefusedWithEveryFault(t *testing.T) {
 	o, err := OneForOne(Config{Intensity: intensity.Config{Restarts: -7, Period: -7}})

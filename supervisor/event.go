@@ -3,8 +3,6 @@ package supervisor
 import (
 	"log/slog"
 	"time"
-
-	"github.com/bulwark-go/bulwark/patterns"
 )
 
 // Cause says why a child was given up.
@@ -18,7 +16,7 @@ const (
 )
 
 // GaveUp says that a child was stopped for good. It is published on the EventStream
-// of the actor system, as a value.
+// of the actor system, as a value, and is a patterns.Event.
 type GaveUp struct {
 	Name       string    // Config.Name, or Supervisor
 	Supervisor string    // id of the supervising actor
@@ -28,8 +26,6 @@ type GaveUp struct {
 	Directive  Directive // Escalate if the failure was handed up, Stop if nobody could take it
 	At         time.Time
 }
-
-var _ patterns.Event = GaveUp{}
 
 // Level is Warn if somebody above deals with the failure, and Error if not.
 func (e GaveUp) Level() slog.Level {

@@ -75,6 +75,6 @@ func (s *oneForOne) complain(f failure, what string, r any) {
 
 // log logs, and keeps quiet if even that panics.
 func (s *oneForOne) log(f failure, level slog.Level, msg string, attrs ...slog.Attr) {
-	defer func() { recover() }()
+	defer func() { _ = recover() }()
 	cmp.Or(s.logger, f.system.Logger()).LogAttrs(context.Background(), level, msg, attrs...)
 }

@@ -211,12 +211,21 @@ func TestDecideChooses(t *testing.T) {
 		{"restart", func(any) Directive { return Restart }, "a restarting, a started, a works", nil, ""},
 		{"resume goes on with the same incarnation", func(any) Directive { return Resume }, "a works", nil, ""},
 		{"stop", func(any) Directive { return Stop }, "a stopped", nil, ""},
-		{"escalate stops where nobody is above", func(any) Directive { return Escalate }, "a stopped",
-			[]string{"ERROR supervisor gave up a child"}, CauseDecided},
-		{"a panic means restart", func(reason any) Directive { return reason.(Directive) }, "a restarting, a started, a works",
-			[]string{"ERROR Decide panicked: taken for restart"}, ""},
-		{"nonsense means restart", func(any) Directive { return Escalate + 1 }, "a restarting, a started, a works",
-			[]string{"ERROR Decide returned nonsense: taken for restart"}, ""},
+		{
+			"escalate stops where nobody is above", func(any) Directive { return Escalate }, "a stopped",
+			[]string{"ERROR supervisor gave up a child"},
+			CauseDecided,
+		},
+		{
+			"a panic means restart", func(reason any) Directive { return reason.(Directive) }, "a restarting, a started, a works",
+			[]string{"ERROR Decide panicked: taken for restart"},
+			"",
+		},
+		{
+			"nonsense means restart", func(any) Directive { return Escalate + 1 }, "a restarting, a started, a works",
+			[]string{"ERROR Decide returned nonsense: taken for restart"},
+			"",
+		},
 		{"no function means restart", nil, "a restarting, a started, a works", nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

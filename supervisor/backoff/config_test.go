@@ -34,8 +34,11 @@ func TestValidate(t *testing.T) {
 		{"other negative jitter is not", Config{Jitter: -0.5}, []string{"Jitter"}},
 		{"NaN is not a jitter", Config{Jitter: math.NaN()}, []string{"Jitter"}},
 		{"infinity is not a jitter", Config{Jitter: math.Inf(1)}, []string{"Jitter"}},
-		{"every fault is named at once", Config{Base: -9, Factor: -9, Max: -9, ResetAfter: -9, Jitter: -9},
-			[]string{"Base", "Factor", "Max", "ResetAfter", "Jitter"}},
+		{
+			"every fault is named at once",
+			Config{Base: -9, Factor: -9, Max: -9, ResetAfter: -9, Jitter: -9},
+			[]string{"Base", "Factor", "Max", "ResetAfter", "Jitter"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := faults(tt.cfg.Validate()); !slices.Equal(got, tt.want) {

@@ -65,7 +65,7 @@ func (m *Machine) Restart(now patterns.Instant) (ok bool) {
 // at one more than are allowed: beyond that all numbers mean the same. It changes
 // nothing.
 func (m *Machine) Count(now patterns.Instant) int {
-	t := m.cut(max(m.hi, now))
+	t := m.cut(now) // before m.hi it finds them all, as m.hi does
 	for i := range m.n {
 		if t.Sub(m.ring[m.at(i)]) <= m.period {
 			return m.n - i
