@@ -1,6 +1,16 @@
 package actors
 
-import "github.com/bulwark-go/bulwark/patterns"
+import (
+	"sync/atomic"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// published is what callers may read of a shell outside of its turn.
+type published struct {
+	gate  atomic.Pointer[gate]
+	final atomic.Pointer[any] // the snapshot that it stopped with
+}
 
 // gate is what callers may know without asking: an immutable view that the actor
 // replaces at every dirty step. It lags the actor by at most one turn.

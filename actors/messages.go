@@ -85,12 +85,23 @@ type (
 	Refused struct{ Err error }
 )
 
-// Frees and commands overtake requests: they are what ends an overload.
-func (Report) Lane() mailbox.Lane      { return mailbox.Urgent }
-func (Cancel) Lane() mailbox.Lane      { return mailbox.Urgent }
-func (Release) Lane() mailbox.Lane     { return mailbox.Urgent }
-func (Inspect) Lane() mailbox.Lane     { return mailbox.Urgent }
-func (Operate) Lane() mailbox.Lane     { return mailbox.Urgent }
+// Lane is Urgent, as for all frees and commands below: they end an overload, so they
+// overtake the requests that make it.
+func (Report) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Cancel) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Release) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Inspect) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Operate) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
 func (Reconfigure) Lane() mailbox.Lane { return mailbox.Urgent }
 
 // Refused answers an Acquire that the mailbox will not deliver.

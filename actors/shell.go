@@ -1,9 +1,9 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -54,9 +54,7 @@ type shell struct {
 	snapshot  func(now patterns.Instant) any
 	configure func(now patterns.Instant, config any) error
 
-	// Published for callers.
-	gate  atomic.Pointer[gate]
-	final atomic.Pointer[any] // the snapshot it stopped with
+	published
 	cells *cells
 }
 
@@ -94,7 +92,7 @@ func (s *shell) Refuse(n *mailbox.Node, reason error) {
 	c := n.Value().(*call)
 	s.leaveQueue(c)
 	switch {
-	case reason == mailbox.ErrPanicked && s.current != c:
+	case errors.Is(reason, mailbox.ErrPanicked) && s.current != c:
 	case c.kind == callAcquire, c.kind == callControl:
 		c.answer(0, s.refusals.of(reason))
 	}

@@ -146,12 +146,12 @@ var sources = []struct {
 	},
 	{
 		atomics, "an atomic in any file of actors",
-		"actors/registry.go", "package actors\nimport \"sync/atomic\"",
+		"actors/shell.go", "package actors\nimport \"sync/atomic\"",
 		[]string{"2: no atomics"},
 	},
 	{
 		atomics, "an atomic in the reply slot",
-		"actors/slot_pool.go", "package actors\nimport \"sync/atomic\"",
+		"actors/slot.go", "package actors\nimport \"sync/atomic\"",
 		nil,
 	},
 	{
