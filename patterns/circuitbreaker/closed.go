@@ -21,7 +21,7 @@ func (m *Machine) adopt(c Config) {
 // record counts one result of a closed circuit, and opens it if that is enough.
 func (m *Machine) record(failed, slow bool) {
 	timeless := m.Timeless()
-	m.recent.add(m.hi, 1, failed, slow)
+	m.recent.addOne(m.hi, failed, slow)
 	if failed {
 		m.successes = 0
 		m.countFailures(1)

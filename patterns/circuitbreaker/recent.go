@@ -81,6 +81,14 @@ func newRecent(w Window) recent {
 	return recent{ring: window.NewRing(w.size)}
 }
 
+func (r *recent) addOne(now patterns.Instant, failed, slow bool) {
+	if r.timed {
+		r.buckets.Add(now, 1, failed, slow)
+		return
+	}
+	r.ring.Add(failed, slow)
+}
+
 func (r *recent) add(now patterns.Instant, n int, failed, slow bool) {
 	if r.timed {
 		r.buckets.Add(now, n, failed, slow)
