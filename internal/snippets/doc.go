@@ -1,0 +1,9 @@
+// Package snippets holds the code that README.md and docs/ show, so that it
+// compiles. A block of Go there that follows
+//
+//	<!-- snippet: NAME -->
+//
+// is the region of that name here. After changing one, run
+//
+//	go test ./internal/snippets -update
+package snippets

@@ -1,0 +1,134 @@
+package snippets
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the regions into the pages")
+
+var (
+	regionStart = regexp.MustCompile(`^\s*// region: (\S+)$`)
+	regionEnd   = regexp.MustCompile(`^\s*// endregion$`)
+	// A marker, and the Go block after it.
+	block = regexp.MustCompile("(?m)^<!-- snippet: (\\S+) -->\n```go\n((?s:.*?))```$")
+	// Any Go block.
+	goBlock = regexp.MustCompile("(?m)^```go$")
+)
+
+// TestEveryGoBlockInTheDocsIsCompiledCode compares the blocks with the regions.
+func TestEveryGoBlockInTheDocsIsCompiledCode(t *testing.T) {
+	regions := readRegions(t, ".")
+	used := map[string]bool{}
+	for _, page := range pages(t, "../..") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		marked := block.FindAllStringSubmatch(string(text), -1)
+		if all := len(goBlock.FindAllString(string(text), -1)); all != len(marked) {
+			t.Errorf("%s: %d Go blocks, but %d have a snippet marker", page, all, len(marked))
+		}
+		fresh := block.ReplaceAllStringFunc(string(text), func(b string) string {
+			name := block.FindStringSubmatch(b)[1]
+			used[name] = true
+			code, ok := regions[name]
+			if !ok {
+				t.Errorf("%s: there is no region %q", page, name)
+				return b
+			}
+			return fmt.Sprintf("<!-- snippet: %s -->\n```go\n%s```", name, code)
+		})
+		if fresh == string(text) {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s is not what compiles: run go test ./internal/snippets -update", page)
+			continue
+		}
+		if err := os.WriteFile(page, []byte(fresh), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name := range regions {
+		if !used[name] {
+			t.Errorf("region %q is shown nowhere", name)
+		}
+	}
+}
+
+func pages(t *testing.T, root string) []string {
+	t.Helper()
+	found := []string{filepath.Join(root, "README.md")}
+	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".md" {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// readRegions returns the regions of the Go files in dir, without their indentation.
+func readRegions(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	regions := map[string]string{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, lines := "", []string(nil)
+		for line := range strings.Lines(string(text)) {
+			switch start := regionStart.FindStringSubmatch(strings.TrimRight(line, "\n")); {
+			case start != nil:
+				name, lines = start[1], nil
+			case regionEnd.MatchString(strings.TrimRight(line, "\n")):
+				if _, twice := regions[name]; twice || name == "" {
+					t.Errorf("%s: region %q ends without a beginning, or is there twice", f, name)
+				}
+				regions[name], name = outdent(lines), ""
+			case name != "":
+				lines = append(lines, line)
+			}
+		}
+		if name != "" {
+			t.Errorf("%s: region %q does not end", f, name)
+		}
+	}
+	return regions
+}
+
+func outdent(lines []string) string {
+	depth := -1
+	for _, l := range lines {
+		if strings.TrimSpace(l) == "" {
+			continue
+		}
+		if tabs := len(l) - len(strings.TrimLeft(l, "\t")); depth < 0 || tabs < depth {
+			depth = tabs
+		}
+	}
+	var b strings.Builder
+	for _, l := range lines {
+		if strings.TrimSpace(l) == "" {
+			b.WriteByte('\n')
+			continue
+		}
+		b.WriteString(strings.ReplaceAll(l[depth:], "\t", "    "))
+	}
+	return b.String()
+}
