@@ -58,9 +58,12 @@ type stripe struct {
 // leaseRecord knows which permits of a lease ended. Each settled word carries the
 // lease's number, so that a late report cannot settle a later lease's permit.
 type leaseRecord struct {
-	settled []atomic.Uint64
+	settled []atomic.Uint64 // never another slice: callers read it at any time
+	leaseAccount
+}
 
-	// Owned by the shell's turn.
+// leaseAccount is what the shell knows of a lease. It is owned by the shell's turn.
+type leaseAccount struct {
 	number  uint32 // 0: unused
 	epoch   uint64
 	granted patterns.Instant

@@ -41,7 +41,7 @@ func (s *shell) openLease(c *cell, n int, now patterns.Instant) {
 	}
 	r := &c.records[number%leasesPerCell]
 	s.retire(c, r, now)
-	*r = leaseRecord{settled: r.settled, number: number, epoch: s.rules.Epoch(), granted: now}
+	r.leaseAccount = leaseAccount{number: number, epoch: s.rules.Epoch(), granted: now}
 	for i := range r.settled {
 		r.settled[i].Store(uint64(number) << 32)
 	}
