@@ -173,7 +173,8 @@ func (s *shell) recover() (repaired bool) {
 	}
 	c := &s.counts
 	c.Reported = c.Success + c.Failure + c.Dropped + c.Ignored
-	c.Granted = c.Reported + c.Reclaimed + s.ledger.live
+	// Leased permits that ended by message are reported here, but granted in the cells.
+	c.Granted = c.Reported + c.Reclaimed + s.ledger.live - s.leaseTotals().others
 	c.Rejected = c.Asked - c.Granted - c.Cancelled - uint64(s.waiters.count)
 	return sound != nil
 }
