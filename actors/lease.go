@@ -73,6 +73,7 @@ func (s *shell) retire(c *cell, r *leaseRecord, now patterns.Instant) {
 	if r.number == 0 {
 		return
 	}
+	old := r.leaseAccount
 	ended := 0
 	for i := range r.settled {
 		// Once the word has lost its lease's number, a late report comes by message.
@@ -88,12 +89,12 @@ func (s *shell) retire(c *cell, r *leaseRecord, now patterns.Instant) {
 			s.cells.stragglers[leasedID(c.index, r.number, place)] = r.epoch
 		}
 	}
-	s.foldSuccesses(r, ended, now)
 	gone := &s.cells.gone
-	gone.issued += uint64(r.issued)
+	gone.issued += uint64(old.issued)
 	gone.settled += uint64(ended)
-	gone.others += uint64(r.others)
-	r.number = 0
+	gone.others += uint64(old.others)
+	r.leaseAccount = leaseAccount{}
+	s.foldSuccesses(&old, ended, now) // last, because the rules may panic
 }
 
 // foldCells tells the rules of every success that callers left in the cells.
@@ -106,13 +107,13 @@ func (s *shell) foldCells(now patterns.Instant) {
 func (s *shell) foldCell(c *cell, now patterns.Instant) {
 	for i := range c.records {
 		if r := &c.records[i]; r.number != 0 {
-			s.foldSuccesses(r, r.settledCount(), now)
+			s.foldSuccesses(&r.leaseAccount, r.settledCount(), now)
 		}
 	}
 }
 
-// foldSuccesses tells the rules of the record's successes, ended permits being over.
-func (s *shell) foldSuccesses(r *leaseRecord, ended int, now patterns.Instant) {
+// foldSuccesses tells the rules of the lease's successes, ended permits being over.
+func (s *shell) foldSuccesses(r *leaseAccount, ended int, now patterns.Instant) {
 	fresh := ended - r.others - r.folded
 	if fresh <= 0 {
 		return
