@@ -104,7 +104,7 @@ func (m *Machine) reportProbe(id uint64, o patterns.Outcome, elapsed time.Durati
 // expireProbes settles the silent probes in the order they went out. The verdict
 // drops the rest.
 func (m *Machine) expireProbes() {
-	for m.state == HalfOpen && m.due <= m.hi && len(m.trial.out) > 0 {
+	for len(m.trial.out) > 0 && m.due <= m.hi {
 		m.trial.take(m.trial.out[0].id)
 		m.due = m.trial.deadline()
 		m.dirty = true

@@ -247,9 +247,10 @@ func (m *Machine) grant() patterns.Decision {
 	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
 }
 
-// refuse makes one error per reason and shares it among all the calls refused.
+// refuse makes one error per epoch and retryAt, and shares it among all the calls
+// refused. No state refuses for two reasons.
 func (m *Machine) refuse(cause Cause, retryAt patterns.Instant) patterns.Decision {
-	if m.refusal == nil || m.refusalAt != retryAt || m.refusal.Cause != cause {
+	if m.refusal == nil || m.refusalAt != retryAt {
 		m.refusalAt = retryAt
 		m.refusal = &OpenError{Name: m.name, State: m.state, Cause: cause, RetryAt: m.wall(retryAt)}
 	}

@@ -377,6 +377,7 @@ func TestRamp(t *testing.T) {
 		{"a reset does not ramp up", ramp, "f reset s*3"},
 		{"a reset ends a ramp", ramp, "f +5s s x reset s*3"},
 		{"a ramp needs no timer", ramp, "f +5s s =closed w@-"},
+		{"a refusal by the ramp is not the one by force", ramp, "f +5s s x:ramp@- force-open x:forced@-"},
 		{"the credit of one ramp is not the next one's", ramp, "f +5s s x s x f =open +5s s =closed x s"},
 	})
 }

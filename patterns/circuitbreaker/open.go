@@ -38,7 +38,7 @@ func (m *Machine) openTime() time.Duration {
 			d = time.Duration(f)
 		}
 	}
-	if m.cfg.OpenJitter > 0 && m.rand != nil {
+	if m.rand != nil {
 		extra := float64(d) * m.cfg.OpenJitter * m.rand.Float64()
 		d = patterns.Instant(d).Add(time.Duration(extra)).Sub(0)
 	}

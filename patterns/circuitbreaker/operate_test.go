@@ -112,6 +112,72 @@ func TestReconfigureSettlesFirst(t *testing.T) {
 	}
 }
 
+func TestOperateSettlesFirst(t *testing.T) {
+	m := newTestMachine(trips)
+	newScript(t, m).run("f +5s a1")
+	drained(m)
+	if err := m.Operate(patterns.Instant(8*sec), patterns.Operation{Kind: patterns.ForceClosed, For: sec}); err != nil {
+		t.Fatal(err)
+	}
+	events := drained(m)
+	if len(events) != 2 || events[0].(StateChanged).Cause != CauseProbeLost || events[1].(StateChanged).Cause != CauseForced {
+		t.Errorf("events %+v", events)
+	}
+	if m.Wake() != patterns.Instant(9*sec) {
+		t.Errorf("ends at %d", m.Wake())
+	}
+}
+
+func TestNeverIsNoTimeThatPasses(t *testing.T) {
+	lossy := with(trips, func(c *Config) { c.Probes, c.ProbeFailureRatio = 3, 1 })
+	for name, tt := range map[string]struct {
+		cfg   Config
+		steps string
+		want  State
+	}{
+		"closed":                   {lossy, "s", Closed},
+		"forced open without end":  {lossy, "force-open", ForcedOpen},
+		"metrics only without end": {lossy, "metrics-only", MetricsOnly},
+		"half-open":                {lossy, "f +5s a1", HalfOpen},
+		"half-open without probes": {lossy, "f +5s a1 i1", HalfOpen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newTestMachine(tt.cfg)
+			newScript(t, m).run(tt.steps)
+			m.Tick(patterns.Never)
+			m.Tick(patterns.Never)
+			if m.state != tt.want || len(m.trial.out) != 0 {
+				t.Errorf("%v by %s", m.state, m.cause)
+			}
+		})
+	}
+}
+
+func TestAPermitIsKnownByItsEpochAndID(t *testing.T) {
+	m := newTestMachine(trips)
+	s := newScript(t, m)
+	s.run("f +5s a1")
+	old := patterns.PermitID{Epoch: m.Epoch() - 1, ID: s.permits["1"].ID}
+	if counted, _ := m.Report(s.now, old, patterns.Failure, 0); counted {
+		t.Error("reported")
+	}
+	if m.Release(s.now, old) {
+		t.Error("released")
+	}
+	s.run("x s1 =closed")
+}
+
+func TestTheNumberOfOpeningsDoesNotOverflow(t *testing.T) {
+	m := newTestMachine(with(trips, func(c *Config) { c.OpenFactor = 2 }))
+	s := newScript(t, m)
+	s.run("f +5s a1")
+	m.opens = math.MaxInt32
+	s.run("f1 x@1m20s")
+	if m.opens != math.MaxInt32 {
+		t.Errorf("%d openings", m.opens)
+	}
+}
+
 func TestOpenSchedule(t *testing.T) {
 	schedule := []time.Duration{sec, 3 * sec, 2 * sec}
 	cfg := with(trips, func(c *Config) { c.OpenFactor, c.MaxOpenFor = 7, 5*sec })
@@ -125,7 +191,10 @@ func TestOpenSchedule(t *testing.T) {
 	})
 	t.Run("a negative time is none", func(t *testing.T) {
 		m := NewMachine(Params{Name: "b", Origin: origin, Config: trips, OpenSchedule: []time.Duration{-sec}})
-		newScript(t, m).run("f =open a1 =half-open")
+		newScript(t, m).run("+1s f =open")
+		if m.until != patterns.Instant(sec) {
+			t.Errorf("open until %d", m.until)
+		}
 	})
 }
 
@@ -197,4 +266,14 @@ func TestRepairOfASoundMachineKeepsThePolicyAndTheLastFailure(t *testing.T) {
 		t.Errorf("%+v", snap)
 	}
 	s.run("x@9s +9s f x@20s")
+}
+
+func TestRepairTellsTheTime(t *testing.T) {
+	m := newTestMachine(trips)
+	newScript(t, m).run("f +5s a1")
+	drained(m)
+	m.Repair(patterns.Instant(9 * sec))
+	if e := drained(m)[0].(StateChanged); !e.At.Equal(at(9*sec)) || m.until != patterns.Instant(9*sec) || e.From != HalfOpen || e.To != Open {
+		t.Errorf("%+v until %d", e, m.until)
+	}
 }

@@ -273,6 +273,7 @@ func TestDirty(t *testing.T) {
 		{"a release that is nothing is not", probes, "f +5s a1", "r9", false},
 		{"a stale report is not", trips, "a1 f", "s1!", false},
 		{"a lost probe is", trips, "f +5s a1 +3s", "t", true},
+		{"a lost probe without a verdict is, for its slot", with(probes, func(c *Config) { c.ProbeFailureRatio = 1 }), "f +5s a1 +3s", "t", true},
 		{"a tick for nothing is not", trips, "f +5s a1", "t", false},
 		{"the first failure below MinSamples is, for Timeless", ratio, "s", "f", true},
 		{"reaching MinSamples is, for Timeless", ratio, "s f", "s", true},
