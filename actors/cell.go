@@ -16,6 +16,8 @@ const (
 	leasesPerCell = 8
 	// wordBits permits share one settled word with their lease's number.
 	wordBits = 32
+	// maxCells is how many a permit's ID has room for.
+	maxCells = 1 << 15
 )
 
 // cells are where callers spend leased permits. There are two for each processor;
@@ -35,6 +37,8 @@ type cells struct {
 	sweepAt    patterns.Instant // Never while no lease is out
 	stragglers map[uint64]uint64
 	gone       leaseTotals // of leases whose record was reused
+
+	maxStragglers int // without end, permits that nobody ever reports would pile up
 }
 
 // cell holds the permits of one lease at a time, and the records of some before it.
@@ -77,12 +81,12 @@ type leaseTotals struct{ issued, settled, others uint64 }
 
 func newCells(mode patterns.Mode) *cells {
 	size, ttl, leased := mode.Lease()
-	cs := &cells{size: size, ttl: ttl, sweepAt: patterns.Never}
+	cs := &cells{size: size, ttl: ttl, sweepAt: patterns.Never, maxStragglers: maxPermits}
 	if !leased {
 		return cs
 	}
 	words := (size + wordBits - 1) / wordBits
-	cs.all = make([]cell, 2*runtime.GOMAXPROCS(0))
+	cs.all = make([]cell, min(2*runtime.GOMAXPROCS(0), maxCells))
 	for i := range cs.all {
 		c := &cs.all[i]
 		c.index = i
@@ -90,7 +94,7 @@ func newCells(mode patterns.Mode) *cells {
 			c.records[r].settled = make([]atomic.Uint64, words)
 		}
 	}
-	cs.hint.New = func() any { return &cs.all[int(cs.turn.Add(1))%len(cs.all)] }
+	cs.hint.New = func() any { return &cs.all[cs.turn.Add(1)%uint32(len(cs.all))] }
 	return cs
 }
 
@@ -179,7 +183,7 @@ func (r *leaseRecord) settledCount() (n int) {
 // countRefusal counts a request that was refused without asking the actor.
 func (cs *cells) countRefusal(seed uint32) {
 	if stripes := cs.refused.Load(); stripes != nil {
-		(*stripes)[int(seed)%len(*stripes)].n.Add(1)
+		(*stripes)[seed%uint32(len(*stripes))].n.Add(1)
 	}
 }
 

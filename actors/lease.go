@@ -15,17 +15,37 @@ func (s *shell) acquireLeased(c *cell, r *patterns.Request) (id uint64, d patter
 	if id, ok := c.take(); ok { // another caller fetched a lease meanwhile
 		return id, patterns.Decision{Verdict: patterns.Grant}
 	}
-	now := s.now()
-	s.foldCell(c, now)
-	n := min(s.lessor.Lease(now, s.cells.size), s.cells.size)
-	if n < 2 {
-		return s.acquireOne(r)
-	}
-	s.openLease(c, n, now)
-	if id, ok := c.take(); ok {
+	s.counts.Asked++ // should the rules panic, this was a request that was refused
+	id, ok := s.renew(c)
+	s.counts.Asked--
+	if ok {
 		return id, patterns.Decision{Verdict: patterns.Grant}
 	}
 	return s.acquireOne(r)
+}
+
+// renew gives the cell a new lease, if the rules grant one, and returns the first
+// permit of it.
+func (s *shell) renew(c *cell) (id uint64, ok bool) {
+	if s.crashes != nil {
+		s.crashes.before(Acquire{})
+	}
+	now := s.now()
+	if s.rules.Tick(now) {
+		s.settle()
+	}
+	// Everything that can change the state comes before the rules are asked.
+	number := s.makeRoom(c, now)
+	s.foldCell(c, now)
+	if len(s.cells.stragglers) >= s.cells.maxStragglers {
+		return 0, false
+	}
+	n := min(s.lessor.Lease(now, s.cells.size), s.cells.size)
+	if n < 1 {
+		return 0, false
+	}
+	s.openLease(c, number, n, now)
+	return leasedID(c.index, number, 0), true
 }
 
 func (s *shell) acquireOne(r *patterns.Request) (id uint64, d patterns.Decision) {
@@ -33,19 +53,24 @@ func (s *shell) acquireOne(r *patterns.Request) (id uint64, d patterns.Decision)
 	return s.granting, d
 }
 
-// openLease puts n fresh permits into the cell.
-func (s *shell) openLease(c *cell, n int, now patterns.Instant) {
-	number := s.closeLease(c) + 1
+// makeRoom ends the cell's lease, and frees the number and the record of the next.
+func (s *shell) makeRoom(c *cell, now patterns.Instant) (number uint32) {
+	number = s.closeLease(c) + 1
 	if number == 0 {
 		number = leasesPerCell // 0 means unused; this keeps the ring in step
 	}
+	s.retire(c, &c.records[number%leasesPerCell], now)
+	return number
+}
+
+// openLease puts n fresh permits into the cell, the first of which is spent.
+func (s *shell) openLease(c *cell, number uint32, n int, now patterns.Instant) {
 	r := &c.records[number%leasesPerCell]
-	s.retire(c, r, now)
 	r.leaseAccount = leaseAccount{number: number, epoch: s.rules.Epoch(), granted: now}
 	for i := range r.settled {
 		r.settled[i].Store(uint64(number) << 32)
 	}
-	c.spend.Store(packSpend(number, n, 0))
+	c.spend.Store(packSpend(number, n, 1))
 	if s.cells.sweepAt == patterns.Never {
 		s.cells.sweepAt = now.Add(s.cells.ttl)
 		s.arm()
