@@ -58,14 +58,15 @@ func (r *Refusal) Error() string { return fmt.Sprintf("guard %q: %v", r.Name, r.
 // Unwrap makes errors.Is match both the reason and patterns.ErrRejected.
 func (r *Refusal) Unwrap() []error { return []error{r.Reason, patterns.ErrRejected} }
 
-// refusals are a guard's own, made once, so that refusing allocates nothing.
+// refusals are a guard's own, made once when the first is needed, so that refusing
+// allocates nothing and a guard that never refuses carries none.
 type refusals struct {
-	stopped, unavailable, failed, overloaded, queueFull, expired, cancelled, invalid *Refusal
+	stopped, unavailable, failed, overloaded, queueFull, expired, cancelled, invalid Refusal
 }
 
-func newRefusals(name string) refusals {
-	of := func(reason error) *Refusal { return &Refusal{Name: name, Reason: reason} }
-	return refusals{
+func newRefusals(name string) *refusals {
+	of := func(reason error) Refusal { return Refusal{Name: name, Reason: reason} }
+	return &refusals{
 		stopped: of(ErrStopped), unavailable: of(ErrUnavailable), failed: of(ErrFailed),
 		overloaded: of(ErrOverloaded), queueFull: of(ErrQueueFull), expired: of(ErrExpired),
 		cancelled: of(ErrCancelled), invalid: of(patterns.ErrInvalidRequest),
@@ -76,14 +77,13 @@ func newRefusals(name string) refusals {
 func (r *refusals) of(reason error) *Refusal {
 	switch {
 	case errors.Is(reason, mailbox.ErrStopped):
-		return r.stopped
+		return &r.stopped
 	case errors.Is(reason, mailbox.ErrFull):
-		return r.overloaded
+		return &r.overloaded
 	}
-	return r.failed
+	return &r.failed
 }
 
 func refusalFor(name string, reason error) *Refusal {
-	r := newRefusals(name)
-	return r.of(reason)
+	return newRefusals(name).of(reason)
 }

@@ -10,6 +10,16 @@ import (
 type published struct {
 	gate  atomic.Pointer[gate]
 	final atomic.Pointer[any] // the snapshot that it stopped with
+	why   atomic.Pointer[refusals]
+}
+
+// refusals returns the guard's own errors.
+func (s *shell) refusals() *refusals {
+	if r := s.why.Load(); r != nil {
+		return r
+	}
+	s.why.CompareAndSwap(nil, newRefusals(s.name))
+	return s.why.Load()
 }
 
 // gate is what callers may know without asking: an immutable view that the actor

@@ -46,6 +46,9 @@ func (h *Handle) Name() string { return h.name }
 // PID is where to send the messages of the protocol.
 func (h *Handle) PID() *actor.PID { return h.pid }
 
+// System returns the actor system that the guard's actor belongs to.
+func (h *Handle) System() *actor.ActorSystem { return h.shell.system }
+
 // Terms returns what patterns.Do applies, or nil for the defaults.
 func (h *Handle) Terms() *patterns.Terms { return h.terms }
 
@@ -144,7 +147,7 @@ func (h *Handle) spot(r *patterns.Request, in *cell) (id uint64, err error) {
 			s.mailbox.Exit()
 			return
 		}
-		id, err = 0, s.refusals.failed
+		id, err = 0, &s.refusals().failed
 		s.mailbox.Crashed(recover(), Acquire{})
 	}()
 	if in != nil {
@@ -282,7 +285,7 @@ func (h *Handle) control(ctx context.Context, f func()) error {
 	c := newCall().(*call)
 	c.kind, c.control = callControl, f
 	if err := h.shell.mailbox.Post(&c.node, mailbox.Urgent); err != nil {
-		return h.shell.refusals.of(err)
+		return h.shell.refusals().of(err)
 	}
 	if !c.await(ctx, h.spin) {
 		return ctx.Err()

@@ -60,7 +60,7 @@ func (s *shell) releaseHolder(pid *actor.PID) {
 		return
 	}
 	for c := range h.waiting {
-		s.withdraw(c, s.refusals.cancelled)
+		s.withdraw(c, &s.refusals().cancelled)
 	}
 	for id := range h.permits {
 		s.reclaim(id, ReclaimedHolderGone)

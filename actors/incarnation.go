@@ -67,7 +67,7 @@ func (s *shell) receive(c actor.Context, msg any) {
 		s.acknowledge(sender, s.reconfigure(msg.Config))
 	case inject.Crash:
 		s.crashes = newCrashPlan(msg)
-		close(msg.Armed)
+		s.replyTo(sender, Ack{})
 	default:
 		s.counts.Unknown++
 		s.system.Logger().Warn("unknown message to a guard",
@@ -105,7 +105,7 @@ func (s *shell) acquireByMessage(sender *actor.PID, msg Acquire) {
 		c.request.Deadline = c.waitsBy
 		if c.waitsBy <= s.now() {
 			s.counts.Asked++
-			s.refuse(c, s.refusals.expired)
+			s.refuse(c, &s.refusals().expired)
 			return
 		}
 	}
@@ -128,7 +128,7 @@ func (s *shell) cancelByMessage(sender *actor.PID, msg Cancel) {
 	for i := range s.waiters.lists {
 		for c := s.waiters.lists[i].first; c != nil; c = c.next {
 			if c.ref == msg.Ref && c.sender != nil && c.sender.Equal(sender) {
-				s.withdraw(c, s.refusals.cancelled)
+				s.withdraw(c, &s.refusals().cancelled)
 				return
 			}
 		}
@@ -203,7 +203,7 @@ func (s *shell) stop() {
 	s.revokeCells()
 	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
 		s.leaveQueue(c)
-		s.refuse(c, s.refusals.stopped)
+		s.refuse(c, &s.refusals().stopped)
 	}
 }
 
@@ -282,7 +282,7 @@ func (s *shell) drain(done chan struct{}) {
 	s.revokeCells()
 	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
 		s.leaveQueue(c)
-		s.refuse(c, s.refusals.stopped)
+		s.refuse(c, &s.refusals().stopped)
 	}
 	s.checkDrained()
 }

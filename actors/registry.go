@@ -7,7 +7,6 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,14 +35,7 @@ type Registry struct {
 	relay     *relay
 	pool      sync.Pool
 	closed    atomic.Bool
-	directory atomic.Pointer[map[string]*member] // replaced in the root's turn
-}
-
-// member is a guard in the directory.
-type member struct {
-	guard  patterns.Guard // the pattern's own handle
-	handle *Handle
-	config any
+	directory *directory
 }
 
 // A RegistryOption configures a Registry.
@@ -71,7 +63,7 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 	if system == nil {
 		return nil, ErrNilSystem
 	}
-	r := &Registry{system: system, log: system.Logger(), origin: time.Now(), relay: new(relay)}
+	r := &Registry{system: system, log: system.Logger(), origin: time.Now(), relay: new(relay), directory: newDirectory()}
 	for _, o := range opts {
 		if o != nil {
 			o(r)
@@ -81,7 +73,6 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 		return nil, err
 	}
 	r.pool.New = newCall
-	r.directory.Store(&map[string]*member{})
 	root, err := system.Root.SpawnNamed(actor.PropsFromProducer(
 		func() actor.Actor { return newRoot(r) }), rootName)
 	if err != nil {
@@ -102,7 +93,7 @@ func (r *Registry) System() *actor.ActorSystem { return r.system }
 // Get returns the guard of that name. What it returns is the pattern's own handle,
 // such as a *circuitbreaker.Breaker.
 func (r *Registry) Get(name string) (patterns.Guard, bool) {
-	m, ok := (*r.directory.Load())[strings.TrimSpace(name)]
+	m, ok := r.directory.get(strings.TrimSpace(name))
 	if !ok {
 		return nil, false
 	}
@@ -112,9 +103,8 @@ func (r *Registry) Get(name string) (patterns.Guard, bool) {
 // Guards iterates over all guards in the order of their names.
 func (r *Registry) Guards() iter.Seq2[string, patterns.Guard] {
 	return func(yield func(string, patterns.Guard) bool) {
-		members := *r.directory.Load()
-		for _, name := range slices.Sorted(maps.Keys(members)) {
-			if !yield(name, members[name].guard) {
+		for name, m := range r.directory.sorted() {
+			if !yield(name, m.guard) {
 				return
 			}
 		}
@@ -125,9 +115,8 @@ func (r *Registry) Guards() iter.Seq2[string, patterns.Guard] {
 // of its pattern's Snapshot type and taken when it is yielded.
 func (r *Registry) All() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
-		members := *r.directory.Load()
-		for _, name := range slices.Sorted(maps.Keys(members)) {
-			snapshot, err := members[name].handle.Inspect(context.Background())
+		for name, m := range r.directory.sorted() {
+			snapshot, err := m.handle.Inspect(context.Background())
 			if err == nil && !yield(name, snapshot) {
 				return
 			}
@@ -157,7 +146,7 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 	if !r.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	members := *r.directory.Load()
+	members := maps.Collect(r.directory.all())
 	drained := make(map[string]<-chan struct{}, len(members))
 	for name, m := range members {
 		drained[name] = m.handle.beginDrain()

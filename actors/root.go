@@ -3,7 +3,6 @@ package actors
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -29,7 +28,7 @@ func (s *root) Receive(c actor.Context) {
 	case enter:
 		c.Respond(s.enter(c, msg))
 	case remove:
-		s.remove(msg)
+		s.registry.directory.remove(msg.name, msg.member)
 	case *actor.Terminated:
 		delete(s.history, msg.Who.Id)
 	}
@@ -40,8 +39,7 @@ func (s *root) enter(c actor.Context, msg enter) entered {
 	if r.closed.Load() {
 		return entered{err: ErrClosed}
 	}
-	members := *r.directory.Load()
-	if old, taken := members[msg.name]; taken && !old.handle.dead() {
+	if old, taken := r.directory.get(msg.name); taken && !old.handle.dead() {
 		switch {
 		case !msg.share:
 			return entered{err: fmt.Errorf("%w: %q", ErrNameTaken, msg.name)}
@@ -55,20 +53,8 @@ func (s *root) enter(c actor.Context, msg enter) entered {
 			return entered{err: err}
 		}
 	}
-	members = maps.Clone(members)
-	members[msg.name] = msg.member
-	r.directory.Store(&members)
+	r.directory.put(msg.name, msg.member)
 	return entered{member: msg.member, fresh: true}
-}
-
-func (s *root) remove(msg remove) {
-	members := *s.registry.directory.Load()
-	if members[msg.name] != msg.member {
-		return
-	}
-	members = maps.Clone(members)
-	delete(members, msg.name)
-	s.registry.directory.Store(&members)
 }
 
 // HandleFailure restarts the guard, or gives it up. It implements
@@ -85,7 +71,7 @@ func (s *root) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *
 	}
 	s.registry.log.Error("guard failed too often and is given up",
 		slog.String("guard", child.Id), slog.Any("reason", reason))
-	for _, m := range *s.registry.directory.Load() {
+	for _, m := range s.registry.directory.all() {
 		if m.handle.pid.Id == child.Id {
 			s.registry.gaveUp(m, reason)
 		}

@@ -37,7 +37,6 @@ type shell struct {
 	// Looked at now and then.
 	name      string
 	origin    time.Time
-	refusals  refusals
 	policy    patterns.FailPolicy
 	mailbox   *mailbox.Combining
 	system    *actor.ActorSystem
@@ -94,7 +93,7 @@ func (s *shell) Refuse(n *mailbox.Node, reason error) {
 	switch {
 	case errors.Is(reason, mailbox.ErrPanicked) && s.current != c:
 	case c.kind == callAcquire, c.kind == callControl:
-		c.answer(0, s.refusals.of(reason))
+		c.answer(0, s.refusals().of(reason))
 	}
 	s.current = nil
 }
@@ -137,11 +136,11 @@ func (s *shell) admit(r *patterns.Request) patterns.Decision {
 	}
 	switch {
 	case s.closing:
-		return patterns.Decision{Err: s.refusals.stopped}
+		return patterns.Decision{Err: &s.refusals().stopped}
 	case r.Weight < 0 || !r.Priority.Valid() || r.HoldFor < 0:
-		return patterns.Decision{Err: s.refusals.invalid}
+		return patterns.Decision{Err: &s.refusals().invalid}
 	case s.ledger.full():
-		return patterns.Decision{Err: s.refusals.overloaded}
+		return patterns.Decision{Err: &s.refusals().overloaded}
 	case s.waiters.ahead(r.Priority):
 		return patterns.Decision{Verdict: patterns.Wait}
 	}
@@ -234,7 +233,7 @@ func (s *shell) enqueue(c *call) {
 	}
 	if !s.waiters.add(c) {
 		s.dismiss(c.holder)
-		s.refuse(c, s.refusals.queueFull)
+		s.refuse(c, &s.refusals().queueFull)
 		return
 	}
 	s.sequence++
@@ -432,7 +431,7 @@ func (s *shell) tick() {
 		case d.waiter == nil:
 			s.reclaim(d.permit, ReclaimedExpired)
 		case d.waiter.waitSequence == d.sequence:
-			s.withdraw(d.waiter, s.refusals.expired)
+			s.withdraw(d.waiter, &s.refusals().expired)
 		}
 	}
 	s.sweepCells(now)
@@ -456,12 +455,14 @@ func (s *shell) arm() {
 	if at == s.armed {
 		return
 	}
-	if s.timer != nil {
-		s.timer.Stop()
-	}
 	s.armed = at
-	if at != patterns.Never {
-		s.timer = time.AfterFunc(time.Until(s.origin.Add(time.Duration(at))), s.fire)
+	switch after := time.Duration(at) - time.Since(s.origin); {
+	case at == patterns.Never:
+		s.disarm()
+	case s.timer == nil:
+		s.timer = time.AfterFunc(after, s.fire)
+	default:
+		s.timer.Reset(after) // the old time, if it fires all the same, does no harm
 	}
 }
 

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"time"
 
@@ -107,7 +108,7 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec
 	}
 	typed := build(r, name, spec, w)
 	guard = wrap(typed)
-	m := &member{guard: guard, handle: typed.Handle, config: spec.Config}
+	m := &member{guard: guard, handle: typed.Handle, config: maphash.Comparable(r.directory.seed, spec.Config)}
 	typed.freeName = func() { r.system.Root.Send(r.root, remove{name: name, member: m}) }
 	props := typed.shell.props()
 	msg := enter{name: name, member: m, share: share}
@@ -147,7 +148,7 @@ func spawnChild(c actor.SpawnerContext, props *actor.Props, name string) error {
 // build makes a shell with the machine in it, and its handle.
 func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wiring) *Typed[C, S] {
 	s := &shell{
-		name: name, origin: r.origin, refusals: newRefusals(name), policy: spec.OnFailure,
+		name: name, origin: r.origin, policy: spec.OnFailure,
 		system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
 		cells: newCells(spec.Mode), waiters: waiters{limit: spec.MaxWaiting},
 	}

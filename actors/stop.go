@@ -104,9 +104,9 @@ func (*goneProcess) Stop(*actor.PID) {}
 func (h *Handle) away() (patterns.Permit, error) {
 	switch {
 	case h.stopping.Load():
-		return patterns.Permit{}, h.shell.refusals.stopped
+		return patterns.Permit{}, &h.shell.refusals().stopped
 	case h.shell.policy == patterns.FailClosed:
-		return patterns.Permit{}, h.shell.refusals.unavailable
+		return patterns.Permit{}, &h.shell.refusals().unavailable
 	}
 	h.unguarded.Add(1)
 	return patterns.NewPermit(h, 0, 0), nil
@@ -116,5 +116,5 @@ func (h *Handle) unposted(err error) (patterns.Permit, error) {
 	if errors.Is(err, mailbox.ErrStopped) {
 		return h.away()
 	}
-	return patterns.Permit{}, h.shell.refusals.of(err)
+	return patterns.Permit{}, h.shell.refusals().of(err)
 }

@@ -58,7 +58,7 @@ func ReleaseOnRestart(r *Registry) actor.ReceiverMiddleware {
 	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, envelope *actor.MessageEnvelope) {
 			if _, restarting := envelope.Message.(*actor.Restarting); restarting && r != nil {
-				for _, m := range *r.directory.Load() {
+				for _, m := range r.directory.all() {
 					r.system.Root.Send(m.handle.pid, Release{Holder: c.Self()})
 				}
 			}
