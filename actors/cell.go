@@ -37,6 +37,7 @@ type cells struct {
 	sweepAt    patterns.Instant // Never while no lease is out
 	stragglers map[uint64]uint64
 	gone       leaseTotals // of leases whose record was reused
+	dirty      bool        // the rules, when they were given unused permits back
 
 	maxStragglers int // without end, permits that nobody ever reports would pile up
 }
@@ -141,6 +142,14 @@ func (c *cell) revoke() {
 			return
 		}
 	}
+}
+
+// issued is how many permits of the record's lease were spent. It is called in a turn.
+func (c *cell) issued(r *leaseRecord) int {
+	if number, _, spent := unpackSpend(c.spend.Load()); number == r.number {
+		return spent
+	}
+	return r.issued
 }
 
 type claim uint8

@@ -60,6 +60,7 @@ func (s *shell) makeRoom(c *cell, now patterns.Instant) (number uint32) {
 		number = leasesPerCell // 0 means unused; this keeps the ring in step
 	}
 	s.retire(c, &c.records[number%leasesPerCell], now)
+	s.settleClosed()
 	return number
 }
 
@@ -78,7 +79,7 @@ func (s *shell) openLease(c *cell, number uint32, n int, now patterns.Instant) {
 }
 
 // closeLease ends the cell's lease, gives what it did not spend back, and returns
-// its number.
+// its number. What the rules make of that is carried out by settleClosed.
 func (s *shell) closeLease(c *cell) uint32 {
 	_, limit, _ := unpackSpend(c.spend.Load())
 	c.revoke()
@@ -86,10 +87,19 @@ func (s *shell) closeLease(c *cell) uint32 {
 	if r := &c.records[number%leasesPerCell]; number != 0 && r.number == number {
 		r.issued = spent
 		if unused := limit - spent; unused > 0 {
-			s.lessor.SettleLease(s.last, r.epoch, patterns.Tally{Unused: unused})
+			_, dirty := s.lessor.SettleLease(s.last, r.epoch, patterns.Tally{Unused: unused})
+			s.cells.dirty = s.cells.dirty || dirty
 		}
 	}
 	return number
+}
+
+// settleClosed follows closeLease, once no lease is half closed.
+func (s *shell) settleClosed() {
+	if s.cells.dirty {
+		s.cells.dirty = false
+		s.settle()
+	}
 }
 
 // retire frees a record for another lease. Permits of the old one that are still
@@ -158,30 +168,37 @@ func (s *shell) revokeCells() {
 	for i := range s.cells.all {
 		s.closeLease(&s.cells.all[i])
 	}
+	s.settleClosed()
 }
 
-// sweepCells takes back what leases did not spend in their time.
+// sweepCells takes back what leases did not spend in their time. It comes again as
+// long as there is something to take back or a success to learn of.
 func (s *shell) sweepCells(now patterns.Instant) {
 	if now < s.cells.sweepAt {
 		return
 	}
-	s.cells.sweepAt = patterns.Never
+	s.cells.sweepAt = now.Add(s.cells.ttl)
 	s.foldCells(now)
 	out := false
 	for i := range s.cells.all {
 		c := &s.cells.all[i]
 		number, limit, spent := unpackSpend(c.spend.Load())
 		if spent < limit {
-			if r := &c.records[number%leasesPerCell]; now >= r.granted.Add(s.cells.ttl) {
-				s.closeLease(c)
-			} else {
+			if r := &c.records[number%leasesPerCell]; now < r.granted.Add(s.cells.ttl) {
 				out = true
+			} else {
+				s.closeLease(c)
 			}
 		}
+		for j := range c.records {
+			r := &c.records[j]
+			out = out || c.issued(r) > r.folded+r.others
+		}
 	}
-	if totals := s.leaseTotals(); out || totals.issued > totals.settled {
-		s.cells.sweepAt = now.Add(s.cells.ttl)
+	if !out {
+		s.cells.sweepAt = patterns.Never
 	}
+	s.settleClosed()
 }
 
 // leaseTotals sums all leases that ever were.
@@ -195,11 +212,7 @@ func (s *shell) leaseTotals() leaseTotals {
 				continue
 			}
 			ended := r.settledCount() // before issued, so that it is never more
-			issued := r.issued
-			if number, _, spent := unpackSpend(c.spend.Load()); number == r.number {
-				issued = spent
-			}
-			sum.issued += uint64(issued)
+			sum.issued += uint64(c.issued(r))
 			sum.settled += uint64(ended)
 			sum.others += uint64(r.others)
 		}
@@ -208,14 +221,13 @@ func (s *shell) leaseTotals() leaseTotals {
 }
 
 // endLeased ends a leased permit by message and returns the epoch it was leased in.
+// The ID may be anything.
 func (s *shell) endLeased(id uint64) (epoch uint64, ok bool) {
-	switch s.cells.claim(id) {
-	case claimed:
-		index, number, _ := splitLeasedID(id)
-		r := &s.cells.all[index].records[number%leasesPerCell]
+	switch r := s.recordOf(id); {
+	case r != nil && s.cells.claim(id) == claimed:
 		r.others++
 		return r.epoch, true
-	case claimUnknown:
+	case r == nil:
 		if epoch, ok = s.cells.stragglers[id]; ok {
 			delete(s.cells.stragglers, id)
 			s.cells.gone.settled++
@@ -225,6 +237,19 @@ func (s *shell) endLeased(id uint64) (epoch uint64, ok bool) {
 	}
 	s.counts.Repeated++
 	return 0, false
+}
+
+// recordOf returns the record of the lease that issued the permit, or nil.
+func (s *shell) recordOf(id uint64) *leaseRecord {
+	index, number, place := splitLeasedID(id)
+	if index >= len(s.cells.all) || number == 0 {
+		return nil
+	}
+	c := &s.cells.all[index]
+	if r := &c.records[number%leasesPerCell]; r.number == number && place < c.issued(r) {
+		return r
+	}
+	return nil
 }
 
 func (s *shell) reportLeased(id uint64, o patterns.Outcome, elapsed time.Duration) bool {
