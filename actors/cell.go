@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math"
 	"math/bits"
 	"runtime"
 	"sync"
@@ -29,6 +30,9 @@ type cells struct {
 	all  []cell
 	hint sync.Pool
 	turn atomic.Uint32 // next cell to hint
+
+	// slowAfter is what a success may take, in nanoseconds, to stay with its lease.
+	slowAfter atomic.Int64
 
 	refused  atomic.Pointer[[]stripe] // made when a guard first refuses in advance
 	repeated atomic.Uint64            // reports that found their permit settled
@@ -212,6 +216,15 @@ func (cs *cells) refusedCount() (n uint64) {
 		}
 	}
 	return n
+}
+
+// learn asks the rules for what callers must know of them.
+func (cs *cells) learn(from Lessor) {
+	after := from.SlowAfter()
+	if after <= 0 {
+		after = math.MaxInt64
+	}
+	cs.slowAfter.Store(int64(after))
 }
 
 func (cs *cells) wake() patterns.Instant { return cs.sweepAt }

@@ -26,7 +26,6 @@ type Handle struct {
 
 	freeName func() // tells the registry that the name may be used again
 
-	slowAfter time.Duration
 	stopping  atomic.Bool   // in order; otherwise a stopped actor is one that failed
 	unguarded atomic.Uint64 // calls let through because the actor failed for good
 }
@@ -230,7 +229,7 @@ func (h *Handle) Settle(id uint64, since patterns.Instant, o patterns.Outcome) b
 	if since != 0 {
 		elapsed = patterns.Instant(time.Since(s.origin)).Sub(since)
 	}
-	if id&leasedBit != 0 && o == patterns.Success && (h.slowAfter == 0 || elapsed <= h.slowAfter) {
+	if id&leasedBit != 0 && o == patterns.Success && int64(elapsed) <= s.cells.slowAfter.Load() {
 		switch s.cells.claim(id) {
 		case claimed:
 			return true

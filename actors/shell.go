@@ -413,6 +413,9 @@ func (s *shell) freed(dirty bool) {
 // settle carries out what a dirty step of the rules asks for.
 func (s *shell) settle() {
 	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
+	if s.lessor != nil {
+		s.cells.learn(s.lessor)
+	}
 	for ev := range s.rules.Drain() {
 		s.publish(ev)
 	}

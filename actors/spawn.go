@@ -159,7 +159,7 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 	t := &Typed[C, S]{Handle: newHandle(s, spec.Terms), validate: spec.Validate}
 	if lessor, ok := any(m).(Lessor); ok && len(s.cells.all) > 0 {
 		s.lessor = lessor
-		t.slowAfter = lessor.SlowAfter()
+		s.cells.learn(lessor)
 	}
 	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
 	s.openGate()
