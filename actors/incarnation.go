@@ -239,6 +239,7 @@ func (s *shell) inspect() any {
 	now := s.now()
 	if s.lessor != nil {
 		s.foldCells(now)
+		s.freed(false)
 	}
 	return s.snapshot(now)
 }
@@ -251,9 +252,7 @@ func (s *shell) operate(op patterns.Operation) error {
 		return fmt.Errorf("%w: %v for %v", ErrUnsupported, op.Kind, op.For)
 	}
 	now := s.now()
-	if s.lessor != nil {
-		s.foldCells(now)
-	}
+	s.callIn(now)
 	if err := s.rules.Operate(now, op); err != nil {
 		return err
 	}
@@ -264,9 +263,7 @@ func (s *shell) operate(op patterns.Operation) error {
 
 func (s *shell) reconfigure(config any) error {
 	now := s.now()
-	if s.lessor != nil {
-		s.foldCells(now)
-	}
+	s.callIn(now)
 	if err := s.configure(now, config); err != nil {
 		return err
 	}

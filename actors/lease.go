@@ -271,6 +271,9 @@ func (s *shell) reportLeased(id uint64, o patterns.Outcome, elapsed time.Duratio
 	now := s.now()
 	s.foldCells(now) // successes that came before this count before it
 	counted, dirty := s.rules.Report(now, patterns.PermitID{Epoch: epoch, ID: id}, o, elapsed)
+	if s.crashes != nil {
+		s.crashes.after(Report{})
+	}
 	if !counted {
 		s.counts.Stale++
 	}
@@ -288,6 +291,28 @@ func (s *shell) releaseLeased(id uint64) {
 		return
 	}
 	s.counts.Reclaimed++
+	s.giveBackLeased(epoch)
+}
+
+// ungrantLeased undoes a grant whose requester left before it could see it. The
+// cells have counted the grant, so that the shell's own counts may go below zero.
+func (s *shell) ungrantLeased(id uint64) {
+	if epoch, ok := s.endLeased(id); ok {
+		s.counts.Granted--
+		s.counts.Cancelled++
+		s.giveBackLeased(epoch)
+	}
+}
+
+func (s *shell) giveBackLeased(epoch uint64) {
 	_, dirty := s.lessor.SettleLease(s.now(), epoch, patterns.Tally{Unused: 1})
 	s.freed(dirty)
+}
+
+// callIn settles every lease, before an operator changes the rules under them.
+func (s *shell) callIn(now patterns.Instant) {
+	if s.lessor != nil {
+		s.foldCells(now)
+		s.revokeCells()
+	}
 }

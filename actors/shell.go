@@ -195,7 +195,7 @@ func (s *shell) handOut(c *call) {
 func (s *shell) handOutLeased(c *call, id uint64) {
 	s.current = nil
 	if !c.answer(id, nil) {
-		s.releaseLeased(id)
+		s.ungrantLeased(id)
 	}
 }
 
@@ -321,7 +321,7 @@ func (s *shell) report(id uint64, o patterns.Outcome, elapsed time.Duration) boo
 	if elapsed <= 0 && s.measured && ended.since != 0 {
 		elapsed = now.Sub(ended.since)
 	}
-	if s.lessor != nil && o != patterns.Success {
+	if s.lessor != nil && (s.measured || o != patterns.Success) {
 		s.foldCells(now)
 	}
 	counted, dirty := s.rules.Report(now, patterns.PermitID{Epoch: ended.epoch, ID: id}, o, elapsed)
