@@ -155,10 +155,13 @@ func TestRetryAfterIsUntilRetryAt(t *testing.T) {
 func TestOneRefusalIsSharedUntilSomethingChanges(t *testing.T) {
 	m := newTestMachine(with(trips, func(c *Config) { c.Probes, c.ConcurrentProbes = 2, 2 }))
 	s := newScript(t, m)
-	refusal := func() error { return m.Acquire(s.now, 99, nil).Err }
+	refusal := func() *OpenError {
+		e, _ := errors.AsType[*OpenError](m.Acquire(s.now, 99, nil).Err)
+		return e
+	}
 	s.run("f")
 	first := refusal()
-	if shared, until, ok := m.Refusal(); !ok || shared != first || until != patterns.Instant(5*sec) {
+	if shared, until, ok := m.Refusal(); !ok || !errors.Is(shared, first) || until != patterns.Instant(5*sec) {
 		t.Errorf("Refusal is %v until %v, %v", shared, until, ok)
 	}
 	s.run("+1s")
@@ -172,7 +175,7 @@ func TestOneRefusalIsSharedUntilSomethingChanges(t *testing.T) {
 		t.Error("an old error for a new refusal")
 	}
 	s.run("force-open")
-	if e := refusal().(*OpenError); e.State != ForcedOpen || e.Cause != CauseForced {
+	if e := refusal(); e.State != ForcedOpen || e.Cause != CauseForced {
 		t.Errorf("got %+v", e)
 	}
 }
