@@ -209,6 +209,7 @@ func (s *shell) stop() {
 
 // stopped leaves the last snapshot behind.
 func (s *shell) stopped() {
+	s.sealCells()
 	snapshot := s.inspect()
 	s.final.Store(&snapshot)
 	s.publish(Stopped{Name: s.name, InFlight: s.totals().InFlight, At: time.Now()})

@@ -171,6 +171,19 @@ func (s *shell) revokeCells() {
 	s.settleClosed()
 }
 
+// sealCells makes every leased permit unknown, so that no report is taken which
+// nobody would count any more.
+func (s *shell) sealCells() {
+	for i := range s.cells.all {
+		c := &s.cells.all[i]
+		s.closeLease(c)
+		for j := range c.records {
+			s.retire(c, &c.records[j], s.last)
+		}
+	}
+	s.cells.stragglers = nil
+}
+
 // sweepCells takes back what leases did not spend in their time. It comes again as
 // long as there is something to take back or a success to learn of.
 func (s *shell) sweepCells(now patterns.Instant) {
