@@ -33,7 +33,7 @@ var layers = []layer{
 		patterns, patterns + "/internal/...", actors, mailbox,
 		module + "/supervisor/intensity", protoActor, protoEventStream,
 	}},
-	{"actors/actorstest", []string{actors, patterns, mailbox, protoActor, protoEventStream}},
+	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
 		// A pure leaf, so that the root supervisor of actors and the strategies of
