@@ -32,7 +32,7 @@
 //
 // A guard in patterns.Leased mode hands permits out in bulk. Choose it for guards
 // that are called millions of times a second, when it does not matter that successes
-// are counted up to a lease per cell late: permits are never granted beyond what the
+// are counted late, as patterns.Leased says: permits are never granted beyond what the
 // rules allow, and a state change is seen by every caller at its next call. For
 // anything else, Strict is exact and fast enough.
 package actors

@@ -74,15 +74,34 @@ type Machine[C comparable, S any] interface {
 	Snapshot(now patterns.Instant, counts patterns.Counts) S
 }
 
-// Lessor is a Machine that can hand out permits in bulk (see Leased).
+// Lessor is a Machine that can hand out permits in bulk (see patterns.Leased).
+//
+// What Lease lends counts as granted, capacity and all, from then on. Each permit of it
+// comes back exactly once, and with it its capacity, in one of three ways, in any
+// order and whatever has become of its epoch:
+//
+//   - SettleLease with Unused: it was not spent, or released without a verdict, or
+//     its caller left. There is no Release for a leased permit.
+//   - SettleLease with Success: it was spent, and the call was quick and good.
+//   - Report: anything else, with an ID that no Acquire ever saw, and the lease's epoch.
+//     A success comes like this too if it was slow, or came after its lease was
+//     forgotten. The successes reported before it have been settled.
+//
+// Successes are settled when the cell gets its next lease, before anything but a
+// success is reported, before an operator's command or a Snapshot, and otherwise
+// within patterns.Mode's ttl: until then their capacity is not free, and a request
+// that waits for it is not served. Before an operator's command, and whenever the
+// epoch has changed or there is a Refusal, every lease ends.
 type Lessor interface {
-	// Lease returns how many permits, at most want, may be spent without asking as
-	// long as the epoch stays the same. 0 means ask for each. The shell calls
-	// SettleLease for what becomes of them.
+	// Lease lends as many permits as it returns, at most want, to be spent without
+	// asking as long as the epoch stays the same. 0 means ask for each. It may lend less
+	// than there is: what one cell does not spend, no other can before ttl is over.
+	// The shell calls Tick before, so that Lease changes no state.
 	Lease(now patterns.Instant, want int) int
 
-	// SettleLease records what became of permits leased in epoch. counted is false
-	// if the epoch is over; then nothing but capacity is given back.
+	// SettleLease takes back permits leased in epoch: Success and Unused of t are the
+	// only numbers that are set. counted is false if the epoch is over; then
+	// nothing but capacity is given back. dirty is as in patterns.Decision.
 	SettleLease(now patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool)
 
 	// SlowAfter is the elapsed time above which even a success is reported at once

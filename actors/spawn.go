@@ -33,7 +33,8 @@ type Spec[C comparable, S any] struct {
 	New func(Origin) Machine[C, S]
 	// Terms is what patterns.Do applies; nil for the defaults.
 	Terms *patterns.Terms
-	// Mode is Strict, or Leased if the machine is a Lessor.
+	// Mode is Strict, or Leased if the machine is a Lessor; if it is none, Spawn
+	// returns ErrUnsupported.
 	Mode patterns.Mode
 	// OnFailure is what callers get if the actor fails for good.
 	OnFailure patterns.FailPolicy
@@ -106,7 +107,10 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec
 		terms.Judge = w.judge
 		spec.Terms = &terms
 	}
-	typed := build(r, name, spec, w)
+	typed, err := build(r, name, spec, w)
+	if err != nil {
+		return guard, err
+	}
 	guard = wrap(typed)
 	m := &member{guard: guard, handle: typed.Handle, config: maphash.Comparable(r.directory.seed, spec.Config)}
 	typed.freeName = func() { r.system.Root.Send(r.root, remove{name: name, member: m}) }
@@ -146,7 +150,10 @@ func spawnChild(c actor.SpawnerContext, props *actor.Props, name string) error {
 }
 
 // build makes a shell with the machine in it, and its handle.
-func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wiring) *Typed[C, S] {
+func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wiring) (*Typed[C, S], error) {
+	if err := spec.Mode.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", spec.Pattern, err)
+	}
 	s := &shell{
 		name: name, origin: r.origin, policy: spec.OnFailure,
 		system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
@@ -157,13 +164,17 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 	bind(s, m, spec.Validate)
 	s.mailbox = mailbox.New(mailbox.Config{Inline: true, Handler: s, Capacity: w.capacity})
 	t := &Typed[C, S]{Handle: newHandle(s, spec.Terms), validate: spec.Validate}
-	if lessor, ok := any(m).(Lessor); ok && len(s.cells.all) > 0 {
+	if len(s.cells.all) > 0 {
+		lessor, ok := any(m).(Lessor)
+		if !ok {
+			return nil, fmt.Errorf("%s: %w: %v", spec.Pattern, ErrUnsupported, spec.Mode)
+		}
 		s.lessor = lessor
 		s.cells.learn(lessor)
 	}
 	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
 	s.openGate()
-	return t
+	return t, nil
 }
 
 func (s *shell) props() *actor.Props {
