@@ -25,11 +25,14 @@ const (
 	DefaultLeaseTTL = 100 * time.Millisecond
 )
 
-// Leased hands permits out in bulk: size at a time (0 means 64, at most 1,024) to a
-// cell per processor, where a call spends one without a message. Unused permits come
-// back after ttl (0 means 100 ms). Failures are still reported at once, and a state
-// change is still seen by every caller at its next call; successes are counted up to
-// size × cells late. A size of 1 is Strict.
+// Leased hands permits out in bulk: size at a time (0 means 64, at most 1,024) to
+// cells, two per processor, where a call spends one without a message. Unused permits
+// come back one to two ttl later (0 means 100 ms). Failures are still reported at once,
+// and a state change is still seen by every caller at its next call.
+//
+// Successes are counted late, but before any failure that follows them: at the cell's
+// next lease, or within ttl. At most size × cells are not counted yet, plus those of
+// calls that outlasted their lease; 8 × size × cells with them. A size of 1 is Strict.
 func Leased(size int, ttl time.Duration) Mode {
 	if size == 0 {
 		size = DefaultLeaseSize
