@@ -109,8 +109,7 @@ func spec(cfg Config) actors.Spec[Config, Snapshot] {
 		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
 			return NewMachine(Params{
 				Name: o.Name, Origin: o.Time, Now: o.Now, Config: cfg,
-				Rand:         rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-				OpenSchedule: cfg.OpenSchedule.slice(),
+				Seed: max(1, rand.Uint64()),
 			})
 		},
 	}

@@ -33,7 +33,8 @@ func (e StateChanged) Source() string { return e.Name }
 // LogValue returns the event as a group.
 func (e StateChanged) LogValue() slog.Value {
 	attrs := []slog.Attr{
-		slog.String("name", e.Name),
+		slog.String("event", "state-changed"),
+		slog.String("guard", e.Name),
 		slog.String("from", e.From.String()),
 		slog.String("to", e.To.String()),
 		slog.String("cause", string(e.Cause)),
@@ -62,7 +63,8 @@ func (e ConfigChanged) Source() string { return e.Name }
 // LogValue returns the event as a group.
 func (e ConfigChanged) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("name", e.Name),
+		slog.String("event", "config-changed"),
+		slog.String("guard", e.Name),
 		slog.Any("from", e.From),
 		slog.Any("to", e.To),
 		slog.Time("at", e.At),
@@ -94,13 +96,16 @@ const maxEvents = 16
 
 // eventQueue holds the newest events nobody has drained.
 type eventQueue struct {
-	ring [maxEvents]patterns.Event
-	next int // the cell to read
+	ring []patterns.Event // made for the first event
+	next int              // the cell to read
 	n    int
 	lost uint64 // dropped because the ring was full
 }
 
 func (q *eventQueue) put(e patterns.Event) {
+	if q.ring == nil {
+		q.ring = make([]patterns.Event, maxEvents)
+	}
 	if q.n == maxEvents {
 		q.next = (q.next + 1) % maxEvents
 		q.n--

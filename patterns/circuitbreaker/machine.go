@@ -50,7 +50,8 @@ type Machine struct {
 
 	name     string
 	origin   time.Time
-	rand     *rand.Rand
+	seed     uint64
+	rand     *rand.Rand // made of seed when first needed
 	schedule []time.Duration
 
 	refusal   *OpenError // the last one made, and what it was made for
@@ -68,11 +69,9 @@ type Params struct {
 	Now patterns.Instant
 	// Config is the policy. NewMachine panics if it is invalid: validate it first.
 	Config Config
-	// Rand draws OpenJitter. Without it, open times are not lengthened.
-	Rand *rand.Rand
-	// OpenSchedule, if not empty, is used instead of Config.OpenSchedule until a
-	// Reconfigure. It must not be changed afterwards.
-	OpenSchedule []time.Duration
+	// Seed decides what OpenJitter draws. 0 draws nothing: open times are not
+	// lengthened.
+	Seed uint64
 }
 
 // NewMachine returns a closed Machine in epoch 1.
@@ -81,13 +80,10 @@ func NewMachine(p Params) *Machine {
 		panic(err)
 	}
 	m := &Machine{
-		name: p.Name, origin: p.Origin, rand: p.Rand,
+		name: p.Name, origin: p.Origin, seed: p.Seed,
 		epoch: 1, hi: p.Now, since: p.Now, due: patterns.Never, until: patterns.Never,
 	}
 	m.adopt(p.Config.withDefaults())
-	if len(p.OpenSchedule) > 0 {
-		m.schedule = p.OpenSchedule
-	}
 	m.recent = newRecent(m.cfg.Window)
 	return m
 }

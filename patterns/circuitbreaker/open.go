@@ -2,6 +2,7 @@ package circuitbreaker
 
 import (
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -30,7 +31,7 @@ func (m *Machine) openTime() time.Duration {
 	d := m.cfg.OpenFor
 	switch {
 	case len(m.schedule) > 0:
-		d = max(0, m.schedule[min(m.opens, len(m.schedule)-1)])
+		d = m.schedule[min(m.opens, len(m.schedule)-1)]
 	case m.cfg.OpenFactor > 1:
 		// The comparison is false for +Inf, which a large power is.
 		d = m.cfg.MaxOpenFor
@@ -38,7 +39,10 @@ func (m *Machine) openTime() time.Duration {
 			d = time.Duration(f)
 		}
 	}
-	if m.rand != nil {
+	if m.seed != 0 && m.cfg.OpenJitter > 0 {
+		if m.rand == nil {
+			m.rand = rand.New(rand.NewPCG(m.seed, 0))
+		}
 		extra := float64(d) * m.cfg.OpenJitter * m.rand.Float64()
 		d = patterns.Instant(d).Add(time.Duration(extra)).Sub(0)
 	}

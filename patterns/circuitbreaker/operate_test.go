@@ -215,23 +215,11 @@ func TestTheNumberOfOpeningsDoesNotOverflow(t *testing.T) {
 }
 
 func TestOpenSchedule(t *testing.T) {
-	schedule := []time.Duration{sec, 3 * sec, 2 * sec}
+	schedule := []time.Duration{sec, 3 * sec, 2 * sec} // of openings in a row
 	cfg := with(trips, func(c *Config) { c.OpenFactor, c.MaxOpenFor = 7, 5*sec })
 	line := "f x@1s +1s f x@3s +3s f x@2s +2s f x@2s +2s s f x@1s"
-	t.Run("the open times of openings in a row, and the last repeats", func(t *testing.T) {
-		newScript(t, NewMachine(Params{Name: "b", Origin: origin, Config: cfg, OpenSchedule: schedule})).run(line)
-	})
-	t.Run("the same from the Config", func(t *testing.T) {
-		cfg.OpenSchedule = Schedule(func(n int) time.Duration { return schedule[min(n, 3)-1] })
-		newScript(t, newTestMachine(cfg)).run(line)
-	})
-	t.Run("a negative time is none", func(t *testing.T) {
-		m := NewMachine(Params{Name: "b", Origin: origin, Config: trips, OpenSchedule: []time.Duration{-sec}})
-		newScript(t, m).run("+1s f =open")
-		if m.until != patterns.Instant(sec) {
-			t.Errorf("open until %d", m.until)
-		}
-	})
+	cfg.OpenSchedule = Schedule(func(n int) time.Duration { return schedule[min(n, 3)-1] })
+	newScript(t, newTestMachine(cfg)).run(line) // the last one repeats
 }
 
 func TestCheckFindsEachBrokenInvariantAndRepairMends(t *testing.T) {

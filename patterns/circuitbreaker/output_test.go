@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,7 +84,7 @@ func TestEventsAreLoggedAsGroups(t *testing.T) {
 		log.Log(context.Background(), e.Level(), "guard", "e", e)
 	}
 	for _, want := range []string{
-		"e.name=b e.from=closed e.to=open e.cause=failure-ratio e.epoch=2 e.at=2026-01-02T03:04:05.000Z\n",
+		"e.event=state-changed e.guard=b e.from=closed e.to=open e.cause=failure-ratio e.epoch=2 e.at=2026-01-02T03:04:05.000Z\n",
 		"e.to=forced-open e.cause=forced e.epoch=3 e.at=2026-01-02T03:04:05.000Z e.note=4711\n",
 		"e.from=", "Probes:2",
 	} {
@@ -402,7 +401,7 @@ func TestSnapshotSettlesAndTheNextCallTellsTheShell(t *testing.T) {
 func TestJitterOnlyLengthensAndByNoMoreThanItsShare(t *testing.T) {
 	cfg := with(trips, func(c *Config) { c.OpenJitter = 0.5 })
 	open := func(seed uint64) (times []time.Duration) {
-		m := NewMachine(Params{Config: cfg, Rand: rand.New(rand.NewPCG(seed, 0))})
+		m := NewMachine(Params{Config: cfg, Seed: seed})
 		var now patterns.Instant
 		for range 200 {
 			m.Report(now, patterns.PermitID{Epoch: m.Epoch(), ID: 1}, patterns.Failure, 0)
@@ -420,7 +419,7 @@ func TestJitterOnlyLengthensAndByNoMoreThanItsShare(t *testing.T) {
 	if !slices.Equal(times, open(1)) || slices.Equal(times, open(2)) {
 		t.Error("the seed does not decide")
 	}
-	newScript(t, newTestMachine(cfg)).run("f x@5s") // no Rand, no jitter
+	newScript(t, newTestMachine(cfg)).run("f x@5s") // no seed, no jitter
 }
 
 func TestNamesOfStates(t *testing.T) {

@@ -3,6 +3,7 @@ package window
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 )
 
 const (
@@ -11,6 +12,7 @@ const (
 
 	cellBits     = 2
 	cellsPerWord = 64 / cellBits
+	everyCell    = 0x5555_5555_5555_5555 // 1 in each cell of a word
 )
 
 // Ring holds the last n results, two bits each. It forgets nothing with time. Make
@@ -56,12 +58,33 @@ func (r *Ring) Add(failed, slow bool) {
 	}
 }
 
-// AddN records n results of one kind. It costs no more than filling the ring once.
+// AddN records n results of one kind, a word of cells at a time.
 func (r *Ring) AddN(n int, failed, slow bool) {
-	for range min(n, r.size) {
-		r.Add(failed, slow)
+	var pattern uint64
+	if failed {
+		pattern = everyCell * failedBit
+	}
+	if slow {
+		pattern |= everyCell * slowBit
+	}
+	for left := min(n, r.size); left > 0; {
+		offset := r.next % cellsPerWord
+		k := min(left, cellsPerWord-offset, r.size-r.next)
+		mask := ^uint64(0) >> (64 - k*cellBits) << (offset * cellBits)
+		word := &r.words[r.next/cellsPerWord]
+		r.total.Failures += countBits(pattern&mask, failedBit) - countBits(*word&mask, failedBit)
+		r.total.Slow += countBits(pattern&mask, slowBit) - countBits(*word&mask, slowBit)
+		*word = *word&^mask | pattern&mask
+		r.total.Calls = min(r.total.Calls+uint64(k), uint64(r.size))
+		if r.next += k; r.next == r.size {
+			r.next = 0
+		}
+		left -= k
 	}
 }
+
+// countBits returns in how many cells of the word the bit is set.
+func countBits(word, bit uint64) uint64 { return uint64(bits.OnesCount64(word & (everyCell * bit))) }
 
 // Reset forgets everything.
 func (r *Ring) Reset() {
