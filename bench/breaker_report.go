@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // breakerBudgets are those of DESIGN.md, section 9, that speak of breakers.
 func breakerBudgets() []budget {
 	const closed, loop = "breaker/closed", "breaker/loop"
@@ -47,12 +45,13 @@ func breakerBudgets() []budget {
 	return append(all,
 		budget{of: point{"breaker/memory", "bulwark", 1}, metric: retainedBytes, is: atMost, limit: 2048},
 		budget{
-			what: fmt.Sprintf("%s more for one listener", nsPerOp),
+			what: "ns more with one listener",
 			of:   point{"breaker/subscriber", "bulwark", 1}, metric: nsPerOp, is: atMost, limit: 30,
 			to: point{closed, "bulwark", 1}, compare: difference,
 		},
 	)
 }
+
 func breakerFigures() []figure {
 	var subjects []string
 	for _, m := range makers() {

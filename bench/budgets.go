@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -77,16 +78,11 @@ func (b budget) check(rs results) verdict {
 	v.held = b.is.holds(v.got, b.limit)
 	v.min, v.max = v.got, v.got
 	a, o := mine.Spread[b.metric].Rounds, other.Spread[b.metric].Rounds
-	for i := range a {
-		if b.compare != absolute && i >= len(o) {
-			break
-		}
-		got := 0.0
-		if i < len(o) {
-			got = b.apply(a[i], o[i])
-		} else {
-			got = b.apply(a[i], 0)
-		}
+	if b.compare == absolute {
+		o = make([]float64, len(a))
+	}
+	for i := range min(len(a), len(o)) {
+		got := b.apply(a[i], o[i])
 		v.min, v.max = min(v.min, got), max(v.max, got)
 	}
 	return v
@@ -131,10 +127,7 @@ func (v verdict) String() string {
 
 // describe says what is promised.
 func (v verdict) describe() string {
-	what := v.what
-	if what == "" {
-		what = string(v.metric)
-	}
+	what := cmp.Or(v.what, v.metric.words())
 	limit := number(v.limit)
 	if v.compare == ratio && v.what == "" {
 		limit += " × " + v.to.subject

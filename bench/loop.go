@@ -35,7 +35,7 @@ func (loop) measure(in *instance, goroutines int, s settings, _ *plan) (sample, 
 	for i := range callers {
 		callers[i] = &caller{waits: newHistogram()}
 	}
-	if _, err := burst(in, goroutines, 1000*goroutines); err != nil { // warm up
+	if _, err := calibrate(in, goroutines, s.loop/20); err != nil { // to warm up
 		return sample{}, err
 	}
 	runtime.GC()

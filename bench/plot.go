@@ -81,11 +81,11 @@ func (f figure) save(rs results, dir string) error {
 func (p panel) draw(rs results) *plot.Plot {
 	plt := plot.New()
 	plt.Title.Text = p.title
-	plt.Title.TextStyle = style(12, font.WeightBold)
-	plt.Title.Padding = vg.Points(6)
+	plt.Title.TextStyle.Font = style(12, font.WeightBold).Font
+	plt.Title.Padding = vg.Points(4)
 	plt.HideX()
 	plt.Y.LineStyle.Width = 0
-	plt.Y.Padding = 0
+	plt.Y.Padding = vg.Points(4)
 	plt.Y.Tick.LineStyle.Width = 0
 	plt.Y.Tick.Label.Font = style(11, font.WeightNormal).Font
 	names := make([]string, len(p.subjects))
@@ -95,14 +95,8 @@ func (p panel) draw(rs results) *plot.Plot {
 	plt.NominalY(names...)
 	b := &bars{panel: p, rs: rs, scale: p.scale(rs)}
 	plt.Add(b)
-	plt.X.Min, plt.X.Max = 0, 1.2*b.scale // room for the labels
-	plt.Y.Min, plt.Y.Max = -0.5, float64(len(p.subjects))-0.5
-	plt.Legend.Top = false
-	plt.Legend.YOffs = vg.Points(4)
-	plt.Legend.TextStyle = style(10, font.WeightNormal)
-	for i, g := range p.groups {
-		plt.Legend.Add(plural(g, p.callers), swatch{shade(false, i)})
-	}
+	plt.X.Min, plt.X.Max = 0, 1.2*b.scale                 // room for the labels
+	plt.Y.Min, plt.Y.Max = -0.5, float64(len(p.subjects)) // the last half is for the legend
 	return plt
 }
 
@@ -136,6 +130,7 @@ func (b *bars) Plot(c draw.Canvas, plt *plot.Plot) {
 	x, y := plt.Transforms(&c)
 	unit := y(1) - y(0) // of one subject
 	height := 0.76 * unit / vg.Length(len(b.groups))
+	b.legend(c, vg.Point{X: x(0), Y: y(float64(len(b.subjects)) - 0.4)})
 	for i, s := range b.subjects {
 		top := y(float64(len(b.subjects)-1-i)) + 0.38*unit
 		for j, g := range b.groups {
@@ -170,13 +165,19 @@ func cut(c *draw.Canvas, bar vg.Rectangle) {
 	})
 }
 
-// swatch is a legend's sample of a color. It implements plot.Thumbnailer.
-type swatch struct{ color color.Color }
-
-// Thumbnail implements plot.Thumbnailer.
-func (s swatch) Thumbnail(c *draw.Canvas) {
-	c.SetColor(s.color)
-	c.Fill(c.Rectangle.Path())
+// legend draws a sample of each group's color above the bars.
+func (b *bars) legend(c draw.Canvas, at vg.Point) {
+	const side = 8
+	label := style(9, font.WeightNormal)
+	label.YAlign = text.YCenter
+	for i, g := range b.groups {
+		c.SetColor(shade(false, i))
+		c.Fill(vg.Rectangle{Min: at, Max: at.Add(vg.Point{X: vg.Points(side), Y: vg.Points(side)})}.Path())
+		at.X += vg.Points(side + 4)
+		name := plural(g, b.callers)
+		c.FillText(label, at.Add(vg.Point{Y: vg.Points(side / 2)}), name)
+		at.X += label.Width(name) + vg.Points(16)
+	}
 }
 
 // shade is blue for ours and grey for others, and lighter for each later group.

@@ -68,19 +68,20 @@ func plural(n int, what string) string {
 const howToRead = `## How to read this
 
 Compare down a column, never across machines: what carries over is the ratio. Every number is the
-median of %d rounds; the subjects took turns within a round, each with a fresh instance, and
+median of %s; the subjects took turns within a round, each with a fresh instance, and
 [latest.json](latest.json) has the least, the most and every single round. "ns per call" is wall time divided by
 the calls of all goroutines together, so with more goroutines than cores it says what throughput is
 left, not how long a caller waits.
 
 The tight cases do nothing but call. They flatter whoever parks all callers but one, since then the
 others do not get in its way, and with as little work as this a goroutine may be done before the next one
-starts. **The closed loop is the one to believe**: each caller works for %v between calls, of which
-%v are spent timing the call, and every call is timed. "p99" is a quantile of each round, and
+starts. **The closed loop is the one to believe**: each caller works for %s between calls, of which
+%s go into timing the call, and every call is timed. "p99" is a quantile of each round, and
 the median of those; "longest" is the longest wait of all rounds, and "calls of a caller" says how many calls
 the caller with the fewest and the one with the most completed in %v, in the round where they were furthest
 apart. With more callers than processors, each caller also waits for the others' time slices; a subject that
-never blocks leaves that to the Go scheduler, so look at how the floor does before blaming somebody.
+never blocks leaves that to the Go scheduler, so look at how the floor does before blaming somebody. A caller
+that waits does not call meanwhile, so one long wait is one sample, however many calls it held up.
 
 A budget is **held** if the medians hold it. "rounds" is the same comparison made in each round by itself: if one
 of them lies on the other side of the limit, the verdict says so. A run on a machine that does something else
@@ -109,7 +110,7 @@ func page(all []family, rs results, m machine, s settings) string {
 	verdicts, missed := checkAll(all, rs)
 	fmt.Fprintf(&b, "## Budgets\n\n%s\n", budgetSummary(verdicts, missed))
 	b.WriteString(budgetTable(verdicts).String() + "\n")
-	fmt.Fprintf(&b, howToRead, s.rounds, ownWork, m.Work.clock, s.loop)
+	fmt.Fprintf(&b, howToRead, plural(s.rounds, "round"), nanos(float64(ownWork)), nanos(float64(m.Work.clock)), s.loop)
 	return b.String()
 }
 

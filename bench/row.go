@@ -49,6 +49,33 @@ const (
 
 var metrics = []metric{nsPerOp, allocsPerOp, bytesPerOp, opsPerS, p50, p99, p999, p9999, longest, retainedBytes}
 
+// words names the metric for people.
+func (m metric) words() string {
+	switch m {
+	case nsPerOp:
+		return "ns per call"
+	case allocsPerOp:
+		return "allocs per call"
+	case bytesPerOp:
+		return "bytes per call"
+	case opsPerS:
+		return "calls/s"
+	case p50:
+		return "p50"
+	case p99:
+		return "p99"
+	case p999:
+		return "p99.9"
+	case p9999:
+		return "p99.99"
+	case longest:
+		return "longest wait"
+	case retainedBytes:
+		return "bytes kept"
+	}
+	return string(m)
+}
+
 func (s *sample) at(m metric) *float64 {
 	switch m {
 	case nsPerOp:

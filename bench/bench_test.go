@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// TestEveryCase runs the whole program for a few milliseconds each: every subject gets
+// something done in every case, and the files say so.
+func TestEveryCase(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := t.TempDir()
+	var out strings.Builder
+	if err := run([]string{"-short", "-cases", "", "-rounds", "2", "-out", dir}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	rs := readResults(t, filepath.Join(dir, "latest.json"))
+	for _, f := range families() {
+		for _, c := range f.cases {
+			for _, g := range c.goroutines {
+				for _, s := range c.subjects {
+					r, ok := rs.find(c.name, s.name, g)
+					if !ok || r.OpsPerS <= 0 || r.NsPerOp <= 0 || len(r.Spread[nsPerOp].Rounds) != 2 {
+						t.Errorf("%s, %s, %d goroutines: %+v", c.name, s.name, g, r)
+					}
+					if _, looped := c.how.(loop); looped && (r.P50 <= 0 || r.P50 > r.P999 || r.P999 > r.Max || r.MostCalls <= 0) {
+						t.Errorf("%s, %s, %d callers: %+v", c.name, s.name, g, r)
+					}
+				}
+			}
+			if !strings.Contains(out.String(), "## "+c.name) {
+				t.Errorf("the page says nothing of %s", c.name)
+			}
+		}
+		for _, b := range f.budgets {
+			if v := b.check(rs); !v.measured {
+				t.Errorf("a budget that no case measures: %+v", b)
+			}
+		}
+		for _, fig := range f.figures {
+			svg, err := os.ReadFile(filepath.Join(dir, fig.file))
+			if err != nil || !strings.Contains(string(svg), "</svg>") {
+				t.Errorf("%s: %v", fig.file, err)
+			}
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil || !strings.Contains(out.String(), string(page)) {
+		t.Errorf("what is printed is not the page: %v", err)
+	}
+}
+
+func readResults(t *testing.T, file string) results {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rs results
+	if err := json.Unmarshal(b, &rs); err != nil {
+		t.Fatal(err)
+	}
+	return rs
+}
+
+func TestResultsRoundTrip(t *testing.T) {
+	want := results{
+		newRow("a/b", "x", 64, []sample{
+			{NsPerOp: 3, OpsPerS: 30, P99: 7, Max: 10, FewestCalls: 9, MostCalls: 10},
+			{NsPerOp: 1, OpsPerS: 10, P99: 5, Max: 30, FewestCalls: 4, MostCalls: 20},
+			{NsPerOp: 2, OpsPerS: 20, P99: 6, Max: 20, FewestCalls: 5, MostCalls: 9},
+		}),
+		newRow("a/c", "y", 1, []sample{{NsPerOp: 1}, {NsPerOp: 2}}),
+	}
+	file := filepath.Join(t.TempDir(), "latest.json")
+	if err := want.write(file); err != nil {
+		t.Fatal(err)
+	}
+	got := readResults(t, file)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	r := got[0]
+	if r.NsPerOp != 2 || r.P99 != 6 || r.Max != 30 || r.FewestCalls != 4 || r.MostCalls != 20 || got[1].NsPerOp != 1.5 {
+		t.Errorf("medians, the longest wait and the unfairest round are wrong: %+v", got)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"case", "subject", "goroutines", "ns_per_op", "allocs_per_op", "bytes_per_op", "ops_per_s", "p50_ns", "p99_ns", "p999_ns", "p9999_ns", "max_ns",
+	} {
+		if strings.Count(string(b), `"`+name+`":`) < len(want) {
+			t.Errorf("not every object has %q", name)
+		}
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	rs := results{
+		newRow("c", "ours", 1, []sample{{NsPerOp: 50, OpsPerS: 2, AllocsPerOp: 0.004}, {NsPerOp: 60, OpsPerS: 2, AllocsPerOp: 0.004}, {NsPerOp: 90, OpsPerS: 2}}),
+		newRow("c", "rival", 1, []sample{{NsPerOp: 100, OpsPerS: 2, AllocsPerOp: 1}, {NsPerOp: 100, OpsPerS: 2, AllocsPerOp: 1}, {NsPerOp: 100, OpsPerS: 2}}),
+	}
+	ours, rival := point{"c", "ours", 1}, point{"c", "rival", 1}
+	for _, tt := range []struct {
+		name string
+		budget
+		want string
+	}{
+		{"in every round", budget{of: ours, to: rival, metric: nsPerOp, compare: ratio, is: atMost, limit: 0.95}, "held"},
+		{"by the medians only", budget{of: ours, to: rival, metric: nsPerOp, compare: ratio, is: atMost, limit: 0.8}, "held, not in every round"},
+		{"missed, at most", budget{of: ours, to: rival, metric: nsPerOp, compare: ratio, is: atMost, limit: 0.5}, "**missed by 20 %**"},
+		{"missed, at least", budget{of: ours, to: rival, metric: opsPerS, compare: ratio, is: atLeast, limit: 1.25}, "**missed by 20 %**"},
+		{"equal is at least", budget{of: ours, to: rival, metric: opsPerS, compare: ratio, is: atLeast, limit: 1}, "held"},
+		{"equal is not above", budget{of: ours, to: rival, metric: opsPerS, compare: ratio, is: above, limit: 1}, "**missed by 0 %**"},
+		{"difference", budget{of: rival, to: ours, metric: nsPerOp, compare: difference, is: atMost, limit: 30}, "**missed by 34 %**"},
+		{"a stray allocation of the runtime", budget{of: ours, metric: allocsPerOp, is: atMost, limit: 0, round: 0.01}, "held"},
+		{"one allocation", budget{of: rival, metric: allocsPerOp, is: atMost, limit: 0, round: 0.01}, "**missed by 1**"},
+		{"without the case", budget{of: point{"c", "ours", 2}, metric: nsPerOp, is: atMost, limit: 1}, "not measured"},
+		{"without the rival", budget{of: ours, to: point{"d", "rival", 1}, metric: nsPerOp, compare: ratio, is: atMost, limit: 1}, "not measured"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := tt.check(rs)
+			if got := v.String(); got != tt.want {
+				t.Errorf("%s: got %v, %s, want %s", v.describe(), v.got, got, tt.want)
+			}
+			_, missed := checkAll([]family{{budgets: []budget{tt.budget}}}, rs)
+			if (missed == 1) != strings.Contains(tt.want, "missed") {
+				t.Errorf("%d missed", missed)
+			}
+		})
+	}
+}
+
+// stub is a family with one case, whose op ends as it should or not.
+func stub(right bool, limit float64) []family {
+	return []family{{
+		cases: []benchCase{{
+			name: "stub", baseline: "x", how: tight{}, goroutines: []int{1},
+			subjects: []subject{{"x", func() (*instance, error) {
+				return &instance{op: func() bool { return right }, stop: func() {}}, nil
+			}}},
+		}},
+		budgets: []budget{{of: point{"stub", "x", 1}, metric: nsPerOp, is: atMost, limit: limit}},
+	}}
+}
+
+func TestStrictFailsIfABudgetIsMissed(t *testing.T) {
+	s := settings{rounds: 1, tight: time.Millisecond}
+	if err := bench(stub(true, 0), s, t.TempDir(), true, io.Discard, io.Discard); !errors.Is(err, errMissed) {
+		t.Errorf("strict, missed: %v", err)
+	}
+	if err := bench(stub(true, 0), s, t.TempDir(), false, io.Discard, io.Discard); err != nil {
+		t.Errorf("not strict: %v", err)
+	}
+	if err := bench(stub(true, 1e9), s, t.TempDir(), true, io.Discard, io.Discard); err != nil {
+		t.Errorf("strict, held: %v", err)
+	}
+}
+
+func TestACallThatEndsWronglySpoilsTheRun(t *testing.T) {
+	s := settings{rounds: 1, tight: time.Millisecond, loop: time.Millisecond, retained: 1}
+	for _, how := range []method{tight{}, loop{}, retained{}} {
+		f := stub(false, 1)
+		f[0].cases[0].how = how
+		if err := bench(f, s, t.TempDir(), false, io.Discard, io.Discard); !errors.Is(err, errWrong) {
+			t.Errorf("%T: %v", how, err)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{{"-cases", "("}, {"-cases", "nothing"}, {"-rounds", "0"}, {"-rounds", "x"}, {"x"}, {"-y"}} {
+		if err := run(args, io.Discard, io.Discard); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+	chosen := selected(families(), regexp.MustCompile("^breaker/(open|loop)$"))
+	if len(chosen) != 1 || len(chosen[0].cases) != 2 {
+		t.Errorf("selected %+v", chosen)
+	}
+}
+
+// The floor is a whole breaker, or it would be no fair floor.
+func TestFloor(t *testing.T) {
+	ctx := context.Background()
+	l := new(locked)
+	for range openAfter - 1 {
+		_, _ = l.do(ctx, fail)
+	}
+	if _, err := l.do(ctx, succeed); err != nil {
+		t.Fatalf("before enough failures: %v", err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = l.do(ctx, func(context.Context) (int, error) { panic("a failure too") })
+	}()
+	for range openAfter - 1 {
+		_, _ = l.do(ctx, fail)
+	}
+	if _, err := l.do(ctx, succeed); !errors.Is(err, errPlainOpen) {
+		t.Fatalf("after %d failures in a row: %v", openAfter, err)
+	}
+	l.b.openUntil = time.Now()
+	for range probes {
+		if l.b.state == plainClosed {
+			t.Fatal("closed too early")
+		}
+		if _, err := l.do(ctx, succeed); err != nil {
+			t.Fatalf("probe: %v", err)
+		}
+	}
+	stale := l.b.generation - 1
+	for range openAfter {
+		l.b.report(stale, false)
+	}
+	if l.b.state != plainClosed {
+		t.Fatal("stale reports counted")
+	}
+}
+
+func TestNumbersAreShownForPeople(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		{number(1234567), "1,234,567"},
+		{number(99.94), "99.9"},
+		{number(1.234), "1.23"},
+		{number(0.05), "0.050"},
+		{number(25), "25"},
+		{number(0), "0"},
+		{count(-1000), "-1,000"},
+		{nanos(81), "81 ns"},
+		{nanos(4310), "4.31 µs"},
+		{nanos(5e6), "5 ms"},
+		{times(50, 100), "0.50×"},
+		{times(50, 0), "–"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %s, want %s", tt.got, tt.want)
+		}
+	}
+}
