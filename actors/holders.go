@@ -1,10 +1,6 @@
 package actors
 
-import (
-	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/bulwark-go/bulwark/patterns"
-)
+import "github.com/asynkron/protoactor-go/actor"
 
 // holder is an actor that has permits or waits for some. It is watched once,
 // however many it has, and until it has none.
@@ -76,17 +72,16 @@ func (s *shell) rewatch() {
 }
 
 // hold makes the permit end with its holder and at its deadline.
-func (s *shell) hold(id uint64, c *call, now patterns.Instant) {
+func (s *shell) hold(id uint64, c *call) {
 	if c.holder == nil && c.request.HoldFor <= 0 {
 		return
-	}
-	t := &term{holder: c.holder, until: patterns.Never}
-	if c.request.HoldFor > 0 {
-		t.until = now.Add(c.request.HoldFor)
-		s.deadlines.add(deadline{at: t.until, permit: id})
 	}
 	if c.holder != nil {
 		c.holder.permits[id] = struct{}{}
 	}
-	s.ledger.setTerm(id, t)
+	s.ledger.setTerm(id, &term{holder: c.holder})
+	if c.request.HoldFor > 0 {
+		s.deadlines.add(deadline{at: s.now().Add(c.request.HoldFor), permit: id})
+		s.arm()
+	}
 }

@@ -24,11 +24,9 @@ type slot struct {
 	since      patterns.Instant // when granted, if the rules measure
 }
 
-// term is what some permits have beyond their identity.
-type term struct {
-	holder *holder
-	until  patterns.Instant
-}
+// term is what some permits have beyond their identity: the holder is nil if there is
+// a deadline only.
+type term struct{ holder *holder }
 
 // next returns the ID that the next permit gets.
 func (l *ledger) next() uint64 {

@@ -179,7 +179,7 @@ func (s *shell) acquire(c *call) {
 // the requester has left.
 func (s *shell) handOut(c *call) {
 	id := s.granting
-	s.hold(id, c, s.last)
+	s.hold(id, c)
 	s.granting = 0
 	s.counts.Granted++
 	if c.sender != nil {
