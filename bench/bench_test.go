@@ -127,7 +127,7 @@ func TestBudgets(t *testing.T) {
 		{"equal is not above", budget{of: ours, to: rival, metric: opsPerS, compare: ratio, is: above, limit: 1}, "**missed by 0 %**"},
 		{"difference", budget{of: rival, to: ours, metric: nsPerOp, compare: difference, is: atMost, limit: 30}, "**missed by 34 %**"},
 		{"a stray allocation of the runtime", budget{of: ours, metric: allocsPerOp, is: atMost, limit: 0, round: 0.01}, "held"},
-		{"one allocation", budget{of: rival, metric: allocsPerOp, is: atMost, limit: 0, round: 0.01}, "**missed by 1**"},
+		{"one allocation", budget{of: rival, metric: allocsPerOp, is: atMost, limit: 0, round: 0.01}, "**missed by 1.00**"},
 		{"without the case", budget{of: point{"c", "ours", 2}, metric: nsPerOp, is: atMost, limit: 1}, "not measured"},
 		{"without the rival", budget{of: ours, to: point{"d", "rival", 1}, metric: nsPerOp, compare: ratio, is: atMost, limit: 1}, "not measured"},
 	} {
@@ -237,12 +237,12 @@ func TestNumbersAreShownForPeople(t *testing.T) {
 		{number(99.94), "99.9"},
 		{number(1.234), "1.23"},
 		{number(0.05), "0.050"},
-		{number(25), "25"},
+		{number(25), "25.0"},
 		{number(0), "0"},
 		{count(-1000), "-1,000"},
 		{nanos(81), "81 ns"},
 		{nanos(4310), "4.31 µs"},
-		{nanos(5e6), "5 ms"},
+		{nanos(5e6), "5.00 ms"},
 		{times(50, 100), "0.50×"},
 		{times(50, 0), "–"},
 	} {

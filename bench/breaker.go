@@ -62,7 +62,7 @@ func bulwark(mode patterns.Mode) func(bool) (house, error) {
 		if listen {
 			events, _ := registry.Subscribe()
 			go func() {
-				for range events { //nolint:revive // listening is all it is for
+				for range events { // listening is all it is for
 				}
 			}()
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // budget is a promise about results: of what the subject needs, compared with what
@@ -128,7 +129,7 @@ func (v verdict) String() string {
 // describe says what is promised.
 func (v verdict) describe() string {
 	what := cmp.Or(v.what, v.metric.words())
-	limit := number(v.limit)
+	limit := strconv.FormatFloat(v.limit, 'f', -1, 64)
 	if v.compare == ratio && v.what == "" {
 		limit += " × " + v.to.subject
 	}

@@ -66,8 +66,6 @@ func number(v float64) string {
 		return "0"
 	case size < 0.0995:
 		return strconv.FormatFloat(v, 'f', 3, 64)
-	case v == math.Trunc(v):
-		return count(int(v))
 	case size < 9.995:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	case size < 99.95:
@@ -89,7 +87,7 @@ func count(n int) string {
 func nanos(ns float64) string {
 	switch d := time.Duration(ns); {
 	case d < time.Microsecond:
-		return number(math.Round(ns)) + " ns"
+		return count(int(math.Round(ns))) + " ns"
 	case d < time.Millisecond:
 		return number(ns/1e3) + " µs"
 	case d < time.Second:
