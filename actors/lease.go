@@ -34,12 +34,12 @@ func (s *shell) renew(c *cell) (id uint64, ok bool) {
 	if s.rules.Tick(now) {
 		s.settle()
 	}
-	// Everything that can change the state comes before the rules are asked.
-	number := s.makeRoom(c, now)
-	s.foldCell(c, now)
 	if len(s.cells.stragglers) >= s.cells.maxStragglers {
 		return 0, false
 	}
+	// Everything that can change the state comes before the rules are asked.
+	number := s.makeRoom(c, now)
+	s.foldCell(c, now)
 	n := min(s.lessor.Lease(now, s.cells.size), s.cells.size)
 	if n < 1 {
 		return 0, false
