@@ -29,9 +29,7 @@ func (s *shell) enlist(pid *actor.PID) *holder {
 		s.holders = holders{}
 	}
 	s.holders[key] = h
-	if s.context != nil {
-		s.context.Watch(pid)
-	}
+	s.tellHolder(h, &actor.Watch{Watcher: s.context.Self()})
 	return h
 }
 
@@ -41,9 +39,13 @@ func (s *shell) dismiss(h *holder) {
 		return
 	}
 	delete(s.holders, h.key)
-	if s.context != nil {
-		s.context.Unwatch(h.pid)
-	}
+	s.tellHolder(h, &actor.Unwatch{Watcher: s.context.Self()})
+}
+
+// tellHolder is Watch and Unwatch of proto.actor's context, after the turn.
+func (s *shell) tellHolder(h *holder, msg any) {
+	s.outbox.put(&letter{to: h.pid, msg: msg, system: true})
+	s.mailbox.After()
 }
 
 // releaseHolder takes back everything that pid holds and waits for.
@@ -67,7 +69,7 @@ func (s *shell) releaseHolder(pid *actor.PID) {
 // rewatch renews every watch for a new incarnation.
 func (s *shell) rewatch() {
 	for _, h := range s.holders {
-		s.context.Watch(h.pid)
+		s.tellHolder(h, &actor.Watch{Watcher: s.context.Self()})
 	}
 }
 

@@ -41,8 +41,7 @@ func (i *incarnation) Receive(c actor.Context) {
 func (s *shell) protect(what string, f func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.system.Logger().Error("guard's lifecycle step failed",
-				slog.String("guard", s.name), slog.String("step", what), slog.Any("panic", r))
+			s.note(slog.LevelError, "guard's lifecycle step failed", slog.String("step", what), slog.Any("panic", r))
 		}
 	}()
 	f()
@@ -70,8 +69,7 @@ func (s *shell) receive(c actor.Context, msg any) {
 		s.replyTo(sender, Ack{})
 	default:
 		s.counts.Unknown++
-		s.system.Logger().Warn("unknown message to a guard",
-			slog.String("guard", s.name), slog.String("type", fmt.Sprintf("%T", msg)))
+		s.note(slog.LevelWarn, "unknown message to a guard", slog.String("type", fmt.Sprintf("%T", msg)))
 	}
 }
 
@@ -94,7 +92,7 @@ func (s *shell) acknowledge(sender *actor.PID, err error) {
 func (s *shell) acquireByMessage(sender *actor.PID, msg Acquire) {
 	if sender == nil {
 		s.counts.Unknown++
-		s.system.Logger().Warn("Acquire without a sender: use Request, not Send", slog.String("guard", s.name))
+		s.note(slog.LevelWarn, "Acquire without a sender: use Request, not Send")
 		return
 	}
 	c := newCall().(*call)
@@ -168,7 +166,7 @@ func (s *shell) recover() (repaired bool) {
 		return s.rules.Check()
 	})
 	if sound != nil {
-		s.system.Logger().Error("guard's state is rebuilt", slog.String("guard", s.name), slog.Any("error", sound))
+		s.note(slog.LevelError, "guard's state is rebuilt", slog.Any("error", sound))
 		s.rules.Repair(s.now())
 	}
 	c := &s.counts

@@ -36,6 +36,7 @@ type subscriber struct {
 	wants  func(Event) bool
 	missed uint64
 	total  *atomic.Uint64
+	notes  bool // it is the log
 }
 
 type (
@@ -47,6 +48,25 @@ type (
 
 func (subscribe) Lane() mailbox.Lane   { return mailbox.Urgent }
 func (unsubscribe) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// note is a line for the registry's logger, which is foreign code and so must not run
+// in a turn. It travels with the events, and only to the log.
+type note struct {
+	level   slog.Level
+	source  string
+	message string
+	attrs   []slog.Attr
+}
+
+func (n note) Level() slog.Level    { return n.level }
+func (n note) Source() string       { return n.source }
+func (n note) LogValue() slog.Value { return slog.GroupValue(n.attrs...) }
+
+// note is called in a turn, or outside.
+func (s *shell) note(level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("guard", s.name)}, attrs...)
+	s.relay.publish(note{level: level, source: s.name, message: message, attrs: attrs})
+}
 
 // publish is called in a turn. It does not wait.
 func (r *relay) publish(ev Event) {
@@ -76,8 +96,11 @@ func (r *relay) Receive(c actor.Context) {
 		r.subscribers = nil
 		close(msg.done)
 	case Event:
+		_, private := msg.(note)
 		for _, s := range r.subscribers {
-			s.offer(msg)
+			if !private || s.notes {
+				s.offer(msg)
+			}
 		}
 	}
 }
@@ -121,6 +144,7 @@ type SubscribeOption func(*subscription)
 
 type subscription struct {
 	buffer int
+	notes  bool
 	wants  []func(Event) bool
 }
 
@@ -173,7 +197,7 @@ func (r *Registry) Subscribe(opts ...SubscribeOption) (events <-chan Event, stop
 			o(&sub)
 		}
 	}
-	s := &subscriber{events: make(chan Event, sub.buffer), wants: sub.filter, total: &r.relay.lost}
+	s := &subscriber{events: make(chan Event, sub.buffer), wants: sub.filter, total: &r.relay.lost, notes: sub.notes}
 	r.relay.listeners.Add(1)
 	r.relay.box.PostUserMessage(subscribe{s})
 	// In the order of posts by this goroutine, whatever happens next is heard.
@@ -212,10 +236,19 @@ func (r *Registry) forwardOne(ev Event) {
 
 // logEvents logs every event at its own level.
 func (r *Registry) logEvents() {
-	events, _ := r.Subscribe(Buffer(relayCapacity))
+	events, _ := r.Subscribe(Buffer(relayCapacity), func(s *subscription) { s.notes = true })
 	go func() {
 		for ev := range events {
-			r.log.Log(context.Background(), ev.Level(), "guard", slog.Any("event", ev))
+			r.logOne(ev)
 		}
 	}()
+}
+
+func (r *Registry) logOne(ev Event) {
+	defer func() { _ = recover() }() // there is no other place to say that the logger panicked
+	if n, ok := ev.(note); ok {
+		r.log.LogAttrs(context.Background(), n.level, n.message, n.attrs...)
+		return
+	}
+	r.log.Log(context.Background(), ev.Level(), "guard", slog.Any("event", ev))
 }

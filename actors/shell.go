@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -98,8 +99,12 @@ func (s *shell) Refuse(n *mailbox.Node, reason error) {
 	s.current = nil
 }
 
-// After sends the replies that turns left behind.
-func (s *shell) After() { s.outbox.send(s.system.Root) }
+// After sends the messages that turns left behind.
+func (s *shell) After() {
+	s.outbox.send(s.system, func(reason any) {
+		s.note(slog.LevelError, "what a guard's message ran into panicked", slog.Any("panic", reason))
+	})
+}
 
 func (s *shell) recycle(c *call) {
 	c.target = nil
@@ -221,7 +226,7 @@ func (s *shell) refuse(c *call, err error) {
 }
 
 func (s *shell) reply(to *actor.PID, msg any) {
-	s.outbox.put(to, msg)
+	s.outbox.put(&letter{to: to, msg: msg})
 	s.mailbox.After()
 }
 
