@@ -55,8 +55,11 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("guard %q: %v", r.Name, r.Reason) }
 
-// Unwrap makes errors.Is match both the reason and patterns.ErrRejected.
-func (r *Refusal) Unwrap() []error { return []error{r.Reason, patterns.ErrRejected} }
+// Unwrap returns the reason.
+func (r *Refusal) Unwrap() error { return r.Reason }
+
+// Is matches patterns.ErrRejected, besides the reason.
+func (*Refusal) Is(target error) bool { return target == patterns.ErrRejected }
 
 // refusals are a guard's own, made once when the first is needed, so that refusing
 // allocates nothing and a guard that never refuses carries none.

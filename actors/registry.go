@@ -34,6 +34,7 @@ type Registry struct {
 	relayPID  *actor.PID
 	relay     *relay
 	pool      sync.Pool
+	observers sync.WaitGroup // the goroutines that log and forward events
 	closed    atomic.Bool
 	directory *directory
 }
@@ -140,8 +141,8 @@ func (e *ShutdownError) Unwrap() error { return e.Cause }
 
 // Shutdown stops every guard in order: nothing more is admitted and everybody who
 // waits is answered; then permits in flight may end until ctx does; then the actors
-// stop, and the subscribers' channels are closed. If permits were left, the error is
-// a *ShutdownError. Calling it again does nothing.
+// stop, and the subscribers' channels are closed, and the last events logged. If
+// permits were left, the error is a *ShutdownError. Calling it again does nothing.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	if !r.closed.CompareAndSwap(false, true) {
 		return nil
@@ -168,10 +169,25 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 	<-done
 	r.relay.listeners.Store(0)
 	stopActor(r.system, r.relayPID)
+	r.awaitObservers(ctx)
 	if len(left.InFlight) > 0 {
 		return left
 	}
 	return nil
+}
+
+// awaitObservers lets the last events be logged and forwarded, unless a subscriber of
+// the event stream keeps them for longer than ctx.
+func (r *Registry) awaitObservers(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		r.observers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // enter asks the root for a name and, unless it runs under another actor, to spawn

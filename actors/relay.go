@@ -218,11 +218,11 @@ func (r *Registry) Missed() uint64 { return r.relay.lost.Load() }
 // or call back.
 func (r *Registry) forward() {
 	events, _ := r.Subscribe(Buffer(relayCapacity))
-	go func() {
+	r.observers.Go(func() {
 		for ev := range events {
 			r.forwardOne(ev)
 		}
-	}()
+	})
 }
 
 func (r *Registry) forwardOne(ev Event) {

@@ -34,8 +34,9 @@ func (e *OpenError) Error() string {
 	return msg
 }
 
-// Unwrap makes errors.Is match both ErrOpen and patterns.ErrRejected.
-func (e *OpenError) Unwrap() []error { return []error{ErrOpen, patterns.ErrRejected} }
+// Is matches ErrOpen and patterns.ErrRejected. An Unwrap of two errors would
+// allocate at every errors.Is.
+func (e *OpenError) Is(target error) bool { return target == ErrOpen || target == patterns.ErrRejected }
 
 // RetryAfter is how long from now RetryAt is; 0 if it passed or is unknown.
 func (e *OpenError) RetryAfter() time.Duration {
