@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/bulwark-go/bulwark/actors/internal/inject"
+	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -49,6 +50,12 @@ func (s *shell) protect(what string, f func()) {
 
 func (s *shell) receive(c actor.Context, msg any) {
 	sender := c.Sender()
+	done := false
+	defer func() {
+		if !done {
+			s.fail(sender, msg)
+		}
+	}()
 	switch msg := msg.(type) {
 	case Acquire:
 		s.acquireByMessage(sender, msg)
@@ -70,6 +77,20 @@ func (s *shell) receive(c actor.Context, msg any) {
 	default:
 		s.counts.Unknown++
 		s.note(slog.LevelWarn, "unknown message to a guard", slog.String("type", fmt.Sprintf("%T", msg)))
+	}
+	done = true
+}
+
+// fail answers a message whose turn panics. The mailbox would do so in the turn.
+func (s *shell) fail(sender *actor.PID, msg any) {
+	failed := &s.refusals().failed
+	switch msg := msg.(type) {
+	case Acquire:
+		s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
+	case Inspect:
+		s.replyTo(sender, mailbox.Undelivered{Message: msg, Reason: failed})
+	case Operate, Reconfigure:
+		s.replyTo(sender, Refused{Err: failed})
 	}
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -104,16 +105,33 @@ func (Operate) Lane() mailbox.Lane { return mailbox.Urgent }
 // Lane is Urgent.
 func (Reconfigure) Lane() mailbox.Lane { return mailbox.Urgent }
 
-// Refused answers an Acquire that the mailbox will not deliver.
+// Refused answers an Acquire that the mailbox will not deliver. One that the guard
+// panicked on it has answered itself.
 func (m Acquire) Refused(reason error) any {
-	return Rejected{Ref: m.Ref, Err: refusalFor("", reason)}
+	return unlessPanicked(reason, Rejected{Ref: m.Ref, Err: refusalFor("", reason)})
+}
+
+// Refused answers an Inspect that the mailbox will not deliver.
+func (m Inspect) Refused(reason error) any {
+	return unlessPanicked(reason, mailbox.Undelivered{Message: m, Reason: refusalFor("", reason)})
 }
 
 // Refused answers an Operate that the mailbox will not deliver.
-func (Operate) Refused(reason error) any { return Refused{Err: reason} }
+func (Operate) Refused(reason error) any {
+	return unlessPanicked(reason, Refused{Err: refusalFor("", reason)})
+}
 
 // Refused answers a Reconfigure that the mailbox will not deliver.
-func (Reconfigure) Refused(reason error) any { return Refused{Err: reason} }
+func (Reconfigure) Refused(reason error) any {
+	return unlessPanicked(reason, Refused{Err: refusalFor("", reason)})
+}
+
+func unlessPanicked(reason error, reply any) any {
+	if errors.Is(reason, mailbox.ErrPanicked) {
+		return nil
+	}
+	return reply
+}
 
 // Refused drops a Report that the mailbox will not deliver: there is nobody to count it.
 func (Report) Refused(error) any { return nil }
