@@ -165,7 +165,7 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 	}
 	stopActor(r.system, r.root)
 	done := make(chan struct{})
-	r.relay.box.PostUserMessage(shut{done})
+	r.relay.tell(func(r *relay) { r.shut(); close(done) }, func() { close(done) })
 	<-done
 	r.relay.listeners.Store(0)
 	stopActor(r.system, r.relayPID)

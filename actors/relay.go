@@ -2,7 +2,10 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,17 +40,36 @@ type subscriber struct {
 	missed uint64
 	total  *atomic.Uint64
 	notes  bool // it is the log
+
+	stopped bool // owned by the relay's turn
 }
 
-type (
-	subscribe   struct{ subscriber *subscriber }
-	unsubscribe struct{ subscriber *subscriber }
-	flush       struct{ done chan<- struct{} }
-	shut        struct{ done chan<- struct{} }
-)
+// order is something for the relay to do. It takes its place among the events, unless
+// they leave no room: then it overtakes them.
+type order struct {
+	run     func(*relay)
+	instead func() // runs if the relay has stopped
+	box     *mailbox.Combining
+	lane    mailbox.Lane
+}
 
-func (subscribe) Lane() mailbox.Lane   { return mailbox.Urgent }
-func (unsubscribe) Lane() mailbox.Lane { return mailbox.Urgent }
+// Lane implements mailbox.Laned.
+func (o order) Lane() mailbox.Lane { return o.lane }
+
+// Refused implements mailbox.Refuser.
+func (o order) Refused(reason error) any {
+	if errors.Is(reason, mailbox.ErrFull) {
+		o.lane = mailbox.Urgent
+		o.box.PostUserMessage(o)
+	} else {
+		o.instead()
+	}
+	return nil
+}
+
+func (r *relay) tell(run func(*relay), instead func()) {
+	r.box.PostUserMessage(order{run: run, instead: instead, box: r.box})
+}
 
 // note is a line for the registry's logger, which is foreign code and so must not run
 // in a turn. It travels with the events, and only to the log.
@@ -78,23 +100,8 @@ func (r *relay) publish(ev Event) {
 // Receive is the relay's turn.
 func (r *relay) Receive(c actor.Context) {
 	switch msg := c.Message().(type) {
-	case subscribe:
-		if r.closed {
-			close(msg.subscriber.events)
-			return
-		}
-		r.subscribers = append(r.subscribers, msg.subscriber)
-	case unsubscribe:
-		r.drop(msg.subscriber)
-	case flush:
-		close(msg.done)
-	case shut:
-		r.closed = true
-		for _, s := range r.subscribers {
-			close(s.events)
-		}
-		r.subscribers = nil
-		close(msg.done)
+	case order:
+		msg.run(r)
 	case Event:
 		_, private := msg.(note)
 		for _, s := range r.subscribers {
@@ -105,14 +112,29 @@ func (r *relay) Receive(c actor.Context) {
 	}
 }
 
-func (r *relay) drop(s *subscriber) {
-	for i, x := range r.subscribers {
-		if x == s {
-			r.subscribers = append(r.subscribers[:i:i], r.subscribers[i+1:]...)
-			close(s.events)
-			return
-		}
+func (r *relay) add(s *subscriber) {
+	if r.closed || s.stopped {
+		close(s.events)
+		return
 	}
+	r.subscribers = append(r.subscribers, s)
+}
+
+func (r *relay) drop(s *subscriber) {
+	s.stopped = true // should this overtake add
+	if i := slices.Index(r.subscribers, s); i >= 0 {
+		r.subscribers = slices.Delete(r.subscribers, i, i+1)
+		close(s.events)
+	}
+}
+
+// shut ends every subscription.
+func (r *relay) shut() {
+	r.closed = true
+	for _, s := range r.subscribers {
+		close(s.events)
+	}
+	r.subscribers = nil
 }
 
 // offer puts ev into the subscriber's queue if there is room, after word of what it
@@ -143,47 +165,59 @@ func (s *subscriber) offer(ev Event) {
 type SubscribeOption func(*subscription)
 
 type subscription struct {
-	buffer int
-	notes  bool
-	wants  []func(Event) bool
+	buffer  int
+	notes   bool
+	types   []func(Event) bool // of Only
+	sources []string           // of From
+	matches []func(Event) bool // of Matching
 }
 
 // Buffer sets how many events the subscriber may lag behind before it loses some.
 // The default is 256; less than 1 means 1.
 func Buffer(n int) SubscribeOption { return func(s *subscription) { s.buffer = max(1, n) } }
 
-// Only subscribes to events of type E. Several of them add up.
+// Only narrows a subscription to events of type E; two of them, to events of either
+// type.
 func Only[E Event]() SubscribeOption {
-	return Matching(func(ev Event) bool { _, ok := ev.(E); return ok })
+	is := func(ev Event) bool { _, ok := ev.(E); return ok }
+	return func(s *subscription) { s.types = append(s.types, is) }
 }
 
-// From subscribes to events of the guard of that name. Several of them, and of
-// Only, add up.
+// From narrows a subscription to events of the guard of that name; two of them, to
+// events of either guard. With Only, both must hold.
 func From(name string) SubscribeOption {
-	return Matching(func(ev Event) bool { return ev.Source() == name })
+	return func(s *subscription) { s.sources = append(s.sources, strings.TrimSpace(name)) }
 }
 
-// Matching subscribes to the events for which f is true. f runs on the relay's
-// goroutine, must be quick, and counts as false where it panics.
+// Matching narrows a subscription to the events for which f is true, as well as
+// everything else that narrows it. f runs on the relay's goroutine, must be quick, and
+// counts as false where it panics.
 func Matching(f func(Event) bool) SubscribeOption {
 	return func(s *subscription) {
 		if f != nil {
-			s.wants = append(s.wants, f)
+			s.matches = append(s.matches, f)
 		}
 	}
 }
 
 func (s *subscription) filter(ev Event) (wanted bool) {
-	if len(s.wants) == 0 {
-		return true
+	if len(s.sources) > 0 && !slices.Contains(s.sources, ev.Source()) {
+		return false
 	}
-	defer func() { _ = recover() }() // a panicking filter wants nothing
-	for _, f := range s.wants {
-		if f(ev) {
-			return true
+	if len(s.types) > 0 && !slices.ContainsFunc(s.types, func(is func(Event) bool) bool { return is(ev) }) {
+		return false
+	}
+	defer func() {
+		if recover() != nil { // a panicking filter wants nothing
+			wanted = false
+		}
+	}()
+	for _, f := range s.matches {
+		if !f(ev) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // Subscribe returns the events from now on, in order for each guard. A subscriber
@@ -199,13 +233,12 @@ func (r *Registry) Subscribe(opts ...SubscribeOption) (events <-chan Event, stop
 	}
 	s := &subscriber{events: make(chan Event, sub.buffer), wants: sub.filter, total: &r.relay.lost, notes: sub.notes}
 	r.relay.listeners.Add(1)
-	r.relay.box.PostUserMessage(subscribe{s})
-	// In the order of posts by this goroutine, whatever happens next is heard.
+	r.relay.tell(func(r *relay) { r.add(s) }, func() { close(s.events) })
 	var stopped atomic.Bool
 	return s.events, func() {
 		if stopped.CompareAndSwap(false, true) {
 			r.relay.listeners.Add(-1)
-			r.relay.box.PostUserMessage(unsubscribe{s})
+			r.relay.tell(func(r *relay) { r.drop(s) }, func() {})
 		}
 	}
 }
