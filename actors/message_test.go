@@ -119,7 +119,7 @@ func (l *logbook) WithAttrs([]slog.Attr) slog.Handler               { return l }
 func (l *logbook) WithGroup(string) slog.Handler                    { return l }
 func (l *logbook) Handle(_ context.Context, r slog.Record) error {
 	line := r.Level.String() + " " + r.Message
-	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.Key + "=" + a.Value.Resolve().String(); return true })
 	l.mu.Lock()
 	l.lines = append(l.lines, line)
 	l.mu.Unlock()
