@@ -30,6 +30,7 @@ const (
 	systemWaits                      // the queue of that name may hold something
 	urgentWaits                      //
 	ordinaryWaits                    //
+	unopened                         // Start is yet to come
 )
 
 // Handler is what a Combining mailbox serves beside proto.actor's invoker: it takes
@@ -47,7 +48,8 @@ type Handler interface {
 
 // Config of a Combining mailbox. The zero value means the defaults.
 type Config struct {
-	// Capacity bounds the queued Ordinary messages. Default 65,536.
+	// Capacity is how many messages may be queued before Ordinary ones are refused.
+	// Default 65,536.
 	Capacity int
 	// Budget bounds how many messages of others one caller serves. Default 2,048.
 	Budget int
@@ -67,6 +69,7 @@ type Combining struct {
 
 	// Owned by the turn.
 	wantsAfter bool
+	stopping   bool
 	tally      tally
 
 	// Set before Start.
@@ -94,10 +97,7 @@ func New(cfg Config) *Combining {
 	}
 	m := &Combining{cfg: cfg, born: time.Now(), spin: runtime.GOMAXPROCS(0) > 1}
 	m.continued = m.runHanded
-	m.system.init()
-	m.urgent.init()
-	m.ordinary.init()
-	m.word.Store(running) // the spawner owns the turn until Start
+	m.word.Store(running | unopened) // the spawner owns the turn until Start
 	return m
 }
 
@@ -109,11 +109,12 @@ func Producer(cfg Config) actor.MailboxProducer {
 // RegisterHandlers is called by proto.actor while it spawns the actor.
 func (m *Combining) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
 	m.invoker, m.dispatcher = invoker, dispatcher
-	m.host = hostOf(invoker)
+	m.host.init(invoker)
 }
 
 // Start opens the mailbox: what was posted until now is run, Started first.
 func (m *Combining) Start() {
+	m.word.And(^unopened)
 	if m.cfg.Inline {
 		m.Exit()
 	} else {
@@ -179,7 +180,7 @@ func (m *Combining) Post(n *Node, lane Lane) error {
 		return ErrStopped
 	}
 	depth := m.depth.Add(1)
-	if lane == Ordinary && depth > int64(m.cfg.Capacity) {
+	if lane == Ordinary && depth > int64(m.cfg.Capacity) && m.refusable(n) {
 		m.depth.Add(-1)
 		m.refused.Add(1)
 		return ErrFull
@@ -193,6 +194,16 @@ func (m *Combining) Post(n *Node, lane Lane) error {
 		m.announce(ordinaryWaits)
 	}
 	return nil
+}
+
+// refusable reports whether n may be refused because the mailbox is full. Poison must
+// arrive whatever the load, and before Start nobody could be answered.
+func (m *Combining) refusable(n *Node) bool {
+	if m.word.Load()&unopened != 0 {
+		return false
+	}
+	_, poison := actor.UnwrapEnvelopeMessage(n.value).(*actor.PoisonPill)
+	return !poison || !n.plain
 }
 
 // announce says that a queue holds something, and sees to it that somebody serves

@@ -22,7 +22,8 @@ type Refuser interface {
 }
 
 // Undelivered is what the sender of a request gets when the actor will not handle
-// it and the message is no Refuser.
+// it and the message is no Refuser. An actor that was answered before the panic gets
+// an Undelivered too; a future does not.
 type Undelivered struct {
 	Message any
 	Reason  error

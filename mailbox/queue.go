@@ -9,7 +9,7 @@ import (
 // that posting allocates nothing. A Node is in at most one queue at a time, and
 // whoever posted it must not touch it until the mailbox handed it to its Handler.
 type Node struct {
-	next  atomic.Pointer[Node]
+	next  *Node // the older one while on the stack, then the younger one
 	value any
 	since int64 // when it was queued, as the mailbox's clock tells
 	plain bool  // value is an ordinary message for the actor's Receive
@@ -38,55 +38,45 @@ func (n *Node) recycle() any {
 	return msg
 }
 
-// queue is an intrusive multi-producer single-consumer queue (D. Vyukov). Only the
+// queue is an intrusive multi-producer single-consumer queue: producers push onto a
+// stack, and the consumer takes all of it and turns it round. What was pushed can be
+// popped at once. In a queue whose producers swap the tail and then link their node
+// (D. Vyukov's), a producer that is preempted in between hides what others push after
+// it, and their next message, run on the spot, would overtake their last. Only the
 // owner of the mailbox's turn pops.
 type queue struct {
-	head atomic.Pointer[Node] // producers' end
-	_    [cacheLine - 8]byte
-	tail *Node // consumer's end
-	stub Node
-}
-
-func (q *queue) init() {
-	q.head.Store(&q.stub)
-	q.tail = &q.stub
+	newest atomic.Pointer[Node]
+	_      [cacheLine - 8]byte
+	oldest *Node // taken from the stack
+	_      [cacheLine - 8]byte
 }
 
 func (q *queue) push(n *Node) {
-	n.next.Store(nil)
-	q.head.Swap(n).next.Store(n)
+	for {
+		n.next = q.newest.Load()
+		if q.newest.CompareAndSwap(n.next, n) {
+			return
+		}
+	}
 }
 
-// pop returns the oldest node, or nil if the queue is empty or the oldest push is
-// half way. In the second case its producer will announce itself when done, so
-// nil is never a reason to wait.
+// pop returns the oldest node, or nil if the queue is empty.
 func (q *queue) pop() *Node {
-	tail := q.tail
-	next := tail.next.Load()
-	if tail == &q.stub {
-		if next == nil {
-			return nil
-		}
-		q.tail, tail = next, next
-		next = tail.next.Load()
+	n := q.peek()
+	if n != nil {
+		q.oldest, n.next = n.next, nil
 	}
-	if next == nil {
-		if tail != q.head.Load() {
-			return nil
-		}
-		q.push(&q.stub) // tail is the last node: something must follow it
-		if next = tail.next.Load(); next == nil {
-			return nil
-		}
-	}
-	q.tail = next
-	return tail
+	return n
 }
 
-// peek returns the oldest node without taking it, or nil.
+// peek returns the oldest node without taking it, or nil. Only the owner peeks.
 func (q *queue) peek() *Node {
-	if q.tail == &q.stub {
-		return q.tail.next.Load()
+	if q.oldest == nil && q.newest.Load() != nil {
+		for n := q.newest.Swap(nil); n != nil; {
+			older := n.next
+			n.next = q.oldest
+			q.oldest, n = n, older
+		}
 	}
-	return q.tail
+	return q.oldest
 }

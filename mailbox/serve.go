@@ -109,18 +109,38 @@ func (m *Combining) serveSystem(msg any) {
 	switch msg := msg.(type) {
 	case *actor.SuspendMailbox:
 		m.word.Or(suspended)
+		return
 	case *actor.ResumeMailbox:
 		m.word.And(^suspended)
+		return
 	case statsRequest:
 		msg.reply <- m.stats()
-	default:
-		m.receiveSystem(msg)
-		// The context tells nobody that the actor stopped.
-		if m.host.gone() {
-			m.word.Or(stopped)
+		return
+	case *actor.Stop:
+		m.stopping = true
+	case *actor.Restart:
+		if m.stopping { // the context would forget that it is stopping
+			return
 		}
+	case *actor.Terminated:
+		if m.word.Load()&stopped != 0 { // after a panic on Stopped, the context would stop once more
+			return
+		}
+	case *actor.Watch:
+		m.host.watchers.Add(msg.Watcher)
+	case *actor.Unwatch:
+		m.host.watchers.Remove(msg.Watcher)
+	}
+	m.receiveSystem(msg)
+	// The context tells nobody that the actor stopped.
+	if m.host.gone() {
+		m.word.Or(stopped)
 	}
 }
+
+// posted names a Node's message in a Failure. The message itself may be in use again,
+// once its requester was answered.
+type posted string
 
 func (m *Combining) turn(n *Node) {
 	done := false
@@ -128,7 +148,7 @@ func (m *Combining) turn(n *Node) {
 		if !done {
 			reason := recover()
 			m.cfg.Handler.Refuse(n, ErrPanicked)
-			m.crashed(reason, n.value)
+			m.crashed(reason, posted(fmt.Sprintf("%T", n.value)))
 		}
 	}()
 	m.cfg.Handler.Turn(n)
@@ -151,19 +171,9 @@ func (m *Combining) receive(msg any) {
 func (m *Combining) receiveSystem(msg any) {
 	done := false
 	defer func() {
-		if done {
-			return
+		if !done {
+			m.crashed(recover(), msg)
 		}
-		reason := recover()
-		if m.host.gone() { // it panicked on Stopped: nothing is left to restart
-			m.word.Or(stopped)
-			m.host.terminated()
-			if reason == nil {
-				m.handOver()
-			}
-			return
-		}
-		m.crashed(reason, msg)
 	}()
 	m.invoker.InvokeSystemMessage(msg)
 	done = true
@@ -182,18 +192,28 @@ var errGoexit = fmt.Errorf("%w: runtime.Goexit", ErrPanicked)
 // escalate hands the failure to the supervisor. A strategy that runs right here, as
 // guardians' do, and panics would end the process: it stops the actor instead.
 func (m *Combining) escalate(reason, msg any) {
+	m.end()
 	m.tally.failures++
 	if reason == nil {
 		reason = errGoexit
 	}
 	done := false
 	defer func() {
-		if !done {
-			m.host.log("supervision of a failed actor failed: the actor is stopped",
-				slog.Any("reason", reason), slog.Any("panic", recover()))
-			m.PostSystemMessage(&actor.Stop{})
+		if done {
+			return
+		}
+		cause := recover()
+		m.host.log("supervision of a failed actor failed: the actor is stopped",
+			slog.Any("reason", reason), slog.Any("panic", cause))
+		m.PostSystemMessage(&actor.Stop{})
+		if cause == nil { // this goroutine is exiting
+			m.handOver()
 		}
 	}()
-	m.invoker.EscalateFailure(reason, msg)
+	if m.stopping && m.host.context != nil {
+		m.finishStop(reason)
+	} else {
+		m.invoker.EscalateFailure(reason, msg)
+	}
 	done = true
 }

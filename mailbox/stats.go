@@ -26,7 +26,7 @@ type Stats struct {
 	Spot uint64
 	// Queued counts the messages served from a queue, Handed those of them that a
 	// goroutine of the dispatcher's served, and Handovers how often one was started
-	// because the budget was used up.
+	// because the budget was used up or a goroutine exited in a turn.
 	Queued, Handed, Handovers uint64
 	// Failures counts panics and goroutine exits.
 	Failures uint64
@@ -55,7 +55,7 @@ func (m *Combining) stats() Stats {
 	t, now := &m.tally, m.clock()
 	s := Stats{
 		Spot: t.turns - t.queued, Queued: t.queued, Handed: t.handed, Handovers: t.handovers, Failures: t.failures,
-		Refused: m.refused.Load(), Depth: int(max(0, m.depth.Load())), MaxDepth: int(t.maxDepth),
+		Refused: m.refused.Load(), Depth: int(max(0, m.depth.Load())), MaxDepth: int(max(t.maxDepth, m.depth.Load())),
 	}
 	for _, q := range []*queue{&m.urgent, &m.ordinary} {
 		if n := q.peek(); n != nil {
