@@ -10,6 +10,8 @@ import (
 type published struct {
 	gate  atomic.Pointer[gate]
 	final atomic.Pointer[any] // the snapshot that it stopped with
+	// orderly says that it was stopped while nothing was wrong with it.
+	orderly atomic.Bool
 	why   atomic.Pointer[refusals]
 }
 

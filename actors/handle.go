@@ -147,6 +147,7 @@ func (h *Handle) spot(r *patterns.Request, in *cell) (id uint64, err error) {
 			return
 		}
 		id, err = 0, &s.refusals().failed
+		s.broken.failing = true
 		s.mailbox.Crashed(recover(), Acquire{})
 	}()
 	if in != nil {
@@ -259,6 +260,7 @@ func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration
 			return
 		}
 		counted = false
+		s.broken = broken{failing: true, permit: id}
 		s.mailbox.Crashed(recover(), Report{Permit: patterns.PermitID{ID: id}, Outcome: o, Elapsed: elapsed})
 	}()
 	counted = s.report(id, o, elapsed)
@@ -284,10 +286,13 @@ func (h *Handle) control(ctx context.Context, f func()) error {
 	c := newCall().(*call)
 	c.kind, c.control = callControl, f
 	if err := h.shell.mailbox.Post(&c.node, mailbox.Urgent); err != nil {
-		return h.shell.refusals().of(err)
+		return h.gone()
 	}
 	if !c.await(ctx, h.spin) {
 		return ctx.Err()
+	}
+	if errors.Is(c.err, ErrStopped) {
+		return h.gone()
 	}
 	return c.err
 }

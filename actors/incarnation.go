@@ -18,14 +18,20 @@ type incarnation struct {
 	shell *shell
 }
 
-// Receive takes the protocol's messages from other actors. A panic in a message of
-// the lifecycle must not get out: it would undo a stop, or leave a zombie.
+// Receive takes the protocol's messages from other actors. A panic while it stops must
+// not get out: it would undo the stop, or leave a zombie.
 func (i *incarnation) Receive(c actor.Context) {
 	s := i.shell
+	done := false
+	defer func() {
+		if !done {
+			s.broken.failing = true
+		}
+	}()
 	switch msg := c.Message().(type) {
 	case *actor.Started:
 		s.context = c
-		s.protect("start", s.started)
+		s.started()
 	case *actor.Restarting:
 		s.protect("restart", s.disarm)
 	case *actor.Stopping:
@@ -37,6 +43,7 @@ func (i *incarnation) Receive(c actor.Context) {
 	default:
 		s.receive(c, msg)
 	}
+	done = true
 }
 
 func (s *shell) protect(what string, f func()) {
@@ -64,6 +71,9 @@ func (s *shell) receive(c actor.Context, msg any) {
 	case Cancel:
 		s.cancelByMessage(sender, msg)
 	case Release:
+		if s.crashes != nil {
+			s.crashes.before(msg)
+		}
 		s.releaseHolder(msg.Holder)
 	case Inspect:
 		s.replyTo(sender, s.inspect())
@@ -91,7 +101,21 @@ func (s *shell) fail(sender *actor.PID, msg any) {
 		s.replyTo(sender, mailbox.Undelivered{Message: msg, Reason: failed})
 	case Operate, Reconfigure:
 		s.replyTo(sender, Refused{Err: failed})
+	case Report:
+		s.broken.permit = msg.Permit.ID
+	case Cancel:
+		s.broken.permit = msg.Permit.ID
+	case Release:
+		s.broken.holder = msg.Holder
 	}
+}
+
+// broken is what a turn that panicked leaves for the next incarnation: whoever meant
+// to end a permit will not do so again.
+type broken struct {
+	failing bool // from the panic until the restart
+	permit  uint64
+	holder  *actor.PID
 }
 
 func (s *shell) replyTo(sender *actor.PID, msg any) {
@@ -168,21 +192,35 @@ func (s *shell) started() {
 	s.armed = patterns.Never
 	s.settle()
 	s.freed(false)
+	if gone := s.broken.holder; gone != nil {
+		s.broken.holder = nil
+		s.releaseHolder(gone)
+	}
+	s.broken.failing = false
 	s.publish(Restarted{Name: s.name, Restarts: s.counts.Restarts, Repaired: repaired, At: time.Now()})
 }
 
 // recover makes the state whole again after a panic in the middle of a turn.
 func (s *shell) recover() (repaired bool) {
-	s.current = nil
+	if c := s.current; c != nil { // it was answered
+		s.current = nil
+		s.leaveQueue(c)
+		s.dismiss(c.holder)
+	}
+	if c := s.serving; c != nil {
+		s.serving = nil
+		s.leaveQueue(c)
+		s.refuse(c, &s.refusals().failed)
+		s.dismiss(c.holder)
+	}
 	sound := s.attempt(func() error {
-		if id := s.granting; id != 0 {
-			s.granting = 0
-			if ended, t, ok := s.ledger.end(id); ok {
-				if t != nil {
-					s.forget(id, t)
-				}
-				s.rules.Release(s.now(), patterns.PermitID{Epoch: ended.epoch, ID: id})
-			}
+		granting, ending := s.granting, s.broken.permit
+		s.granting, s.broken.permit = 0, 0
+		s.undo(granting)
+		if ending&leasedBit != 0 {
+			s.undoLeased(ending)
+		} else if s.undo(ending) {
+			s.counts.Reclaimed++
 		}
 		return s.rules.Check()
 	})
@@ -196,6 +234,26 @@ func (s *shell) recover() (repaired bool) {
 	c.Granted = c.Reported + c.Reclaimed + s.ledger.live - s.leaseTotals().others
 	c.Rejected = c.Asked - c.Granted - c.Cancelled - uint64(s.waiters.count)
 	return sound != nil
+}
+
+// undo gives a permit back that is still out, and serves nobody yet.
+func (s *shell) undo(id uint64) bool {
+	ended, t, ok := s.ledger.end(id)
+	if !ok {
+		return false
+	}
+	if t != nil {
+		s.forget(id, t)
+	}
+	s.rules.Release(s.now(), patterns.PermitID{Epoch: ended.epoch, ID: id})
+	return true
+}
+
+// undoLeased is undo for a leased permit, which nobody was told of if it is not out.
+func (s *shell) undoLeased(id uint64) {
+	repeated := s.counts.Repeated
+	s.releaseLeased(id)
+	s.counts.Repeated = repeated
 }
 
 // attempt runs f and turns a panic into an error.
@@ -217,6 +275,11 @@ func (s *shell) disarm() {
 
 // stop answers everybody who waits.
 func (s *shell) stop() {
+	if !s.broken.failing {
+		s.orderly.Store(true)
+	} else if s.foreign {
+		s.publish(GaveUp{Name: s.name, Reason: "its supervisor stopped it after a failure", Policy: s.policy, At: time.Now()})
+	}
 	s.disarm()
 	s.closing = true
 	s.revokeCells()
@@ -228,14 +291,15 @@ func (s *shell) stop() {
 
 // stopped leaves the last snapshot behind.
 func (s *shell) stopped() {
+	s.crashes = nil
+	var snapshot any
+	defer func() { // even if the rules panic
+		s.final.Store(&snapshot)
+		s.publish(Stopped{Name: s.name, InFlight: s.totals().InFlight, At: time.Now()})
+		s.endDrains()
+	}()
 	s.sealCells()
-	snapshot := s.inspect()
-	s.final.Store(&snapshot)
-	s.publish(Stopped{Name: s.name, InFlight: s.totals().InFlight, At: time.Now()})
-	if s.drained != nil {
-		close(s.drained)
-		s.drained = nil
-	}
+	snapshot = s.inspect()
 }
 
 // totals are the counts of the shell and of the cells together.
@@ -256,6 +320,9 @@ func (s *shell) totals() patterns.Counts {
 }
 
 func (s *shell) inspect() any {
+	if s.crashes != nil {
+		s.crashes.before(Inspect{})
+	}
 	now := s.now()
 	if s.lessor != nil {
 		s.foldCells(now)
@@ -276,16 +343,25 @@ func (s *shell) operate(op patterns.Operation) error {
 	if err := s.rules.Operate(now, op); err != nil {
 		return err
 	}
+	if s.crashes != nil {
+		s.crashes.after(Operate{})
+	}
 	s.settle()
 	s.freed(false)
 	return nil
 }
 
 func (s *shell) reconfigure(config any) error {
+	if s.crashes != nil {
+		s.crashes.before(Reconfigure{})
+	}
 	now := s.now()
 	s.callIn(now)
 	if err := s.configure(now, config); err != nil {
 		return err
+	}
+	if s.crashes != nil {
+		s.crashes.after(Reconfigure{})
 	}
 	s.settle()
 	s.freed(false)
@@ -295,7 +371,7 @@ func (s *shell) reconfigure(config any) error {
 // drain admits nothing more, and closes done when nothing is in flight.
 func (s *shell) drain(done chan struct{}) {
 	s.closing = true
-	s.drained = done
+	s.drained = append(s.drained, done)
 	s.revokeCells()
 	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
 		s.leaveQueue(c)
@@ -306,7 +382,13 @@ func (s *shell) drain(done chan struct{}) {
 
 func (s *shell) checkDrained() {
 	if s.drained != nil && s.totals().InFlight == 0 {
-		close(s.drained)
-		s.drained = nil
+		s.endDrains()
 	}
+}
+
+func (s *shell) endDrains() {
+	for _, done := range s.drained {
+		close(done)
+	}
+	s.drained = nil
 }

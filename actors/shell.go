@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors/internal/inject"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -28,6 +29,8 @@ type shell struct {
 	last     patterns.Instant
 	granting uint64           // taken from the ledger, not yet handed to its caller
 	current  *call            // being handled, not yet answered
+	serving  *call            // taken up by pump, not yet answered
+	broken   broken           // what a turn that panicked leaves to do
 	crashes  *crashPlan       // nil except in tests
 	scratch  patterns.Request // of a request decided on the spot
 	blank    patterns.Request
@@ -48,7 +51,8 @@ type shell struct {
 	deadlines deadlines
 	timer     *time.Timer
 	armed     patterns.Instant
-	drained   chan struct{} // closed when closing and nothing is in flight
+	drained   []chan struct{} // closed when closing and nothing is in flight
+	foreign   bool            // supervised by a user's actor
 	outbox    outbox
 	sequence  uint64
 	snapshot  func(now patterns.Instant) any
@@ -91,8 +95,15 @@ func (s *shell) Turn(n *mailbox.Node) {
 func (s *shell) Refuse(n *mailbox.Node, reason error) {
 	c := n.Value().(*call)
 	s.leaveQueue(c)
+	panicked := errors.Is(reason, mailbox.ErrPanicked)
+	if panicked {
+		s.broken.failing = true
+		if c.kind == callReport || c.kind == callRelease {
+			s.broken.permit = c.permit
+		}
+	}
 	switch {
-	case errors.Is(reason, mailbox.ErrPanicked) && s.current != c:
+	case panicked && s.current != c:
 	case c.kind == callAcquire, c.kind == callControl:
 		c.answer(0, s.refusals().of(reason))
 	}
@@ -185,7 +196,7 @@ func (s *shell) acquire(c *call) {
 func (s *shell) handOut(c *call) {
 	id := s.granting
 	s.hold(id, c)
-	s.granting = 0
+	s.granting, s.serving = 0, nil
 	s.counts.Granted++
 	if c.sender != nil {
 		s.reply(c.sender, Granted{Ref: c.ref, Permit: patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id}})
@@ -259,14 +270,17 @@ func (s *shell) pump() {
 			s.withdraw(c, nil)
 			continue
 		}
+		s.serving = c
 		d := s.decide(&c.request)
 		if d.Verdict == patterns.Wait {
+			s.serving = nil
 			return
 		}
 		s.leaveQueue(c)
 		if d.Verdict == patterns.Grant {
 			s.handOut(c)
 		} else {
+			s.serving = nil
 			s.refuse(c, d.Err)
 			s.dismiss(c.holder)
 		}
@@ -369,6 +383,9 @@ func (s *shell) release(id uint64) {
 	}
 	s.counts.Reclaimed++
 	s.giveBack(id)
+	if s.crashes != nil {
+		s.crashes.after(Cancel{})
+	}
 }
 
 // reclaim ends a permit without a verdict, whatever its holder wishes.
@@ -433,6 +450,9 @@ func (s *shell) publish(ev Event) { s.relay.publish(ev) }
 // tick is what the timer asks for.
 func (s *shell) tick() {
 	s.armed = patterns.Never
+	if s.crashes != nil {
+		s.crashes.before(inject.Tick{})
+	}
 	now := s.now()
 	for d, ok := s.deadlines.due(now); ok; d, ok = s.deadlines.due(now) {
 		switch {
@@ -444,6 +464,9 @@ func (s *shell) tick() {
 	}
 	s.sweepCells(now)
 	s.rules.Tick(now)
+	if s.crashes != nil {
+		s.crashes.after(inject.Tick{})
+	}
 	if at := s.rules.Wake(); at <= now {
 		panic(fmt.Sprintf("bulwark: %s is still due at %d after Tick(%d)", s.name, at, now))
 	}

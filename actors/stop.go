@@ -100,10 +100,22 @@ func (g *goneProcess) SendSystemMessage(_ *actor.PID, message any) {
 // Stop implements actor.Process.
 func (*goneProcess) Stop(*actor.PID) {}
 
+// orderly reports whether the guard was told to stop, or its parent was. Otherwise one
+// that has stopped is one that failed for good.
+func (h *Handle) orderly() bool { return h.stopping.Load() || h.shell.orderly.Load() }
+
+// gone is the error of a command that reaches no actor.
+func (h *Handle) gone() error {
+	if h.orderly() {
+		return &h.shell.refusals().stopped
+	}
+	return &h.shell.refusals().unavailable
+}
+
 // away is what callers get once there is no actor.
 func (h *Handle) away() (patterns.Permit, error) {
 	switch {
-	case h.stopping.Load():
+	case h.orderly():
 		return patterns.Permit{}, &h.shell.refusals().stopped
 	case h.shell.policy == patterns.FailClosed:
 		return patterns.Permit{}, &h.shell.refusals().unavailable

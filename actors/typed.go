@@ -21,7 +21,8 @@ func (t *Typed[C, S]) Snapshot(ctx context.Context) (snapshot S, ok bool) {
 	if err != nil {
 		return snapshot, false
 	}
-	return v.(S), true
+	snapshot, ok = v.(S) // nil if the rules panicked at the last one
+	return snapshot, ok
 }
 
 // Reconfigure changes the guard's rules while it runs and keeps what it has learned.
