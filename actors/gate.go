@@ -12,7 +12,7 @@ type published struct {
 	final atomic.Pointer[any] // the snapshot that it stopped with
 	// orderly says that it was stopped while nothing was wrong with it.
 	orderly atomic.Bool
-	why   atomic.Pointer[refusals]
+	why     atomic.Pointer[refusals]
 }
 
 // refusals returns the guard's own errors.

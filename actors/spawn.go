@@ -156,7 +156,7 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 	}
 	s := &shell{
 		name: name, origin: r.origin, policy: spec.OnFailure,
-		system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
+		foreign: w.parent != nil, system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
 		cells: newCells(spec.Mode), waiters: waiters{limit: spec.MaxWaiting},
 	}
 	s.outbox.init()
