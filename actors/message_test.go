@@ -101,7 +101,7 @@ func TestReconfigureByMessage(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 		nextAs[actors.Ack](t, in)
-		if err := s.Operate(t.Context(), patterns.Operation{}); !errors.Is(err, actors.ErrUnsupported) {
+		if err := s.Operate(t.Context(), patterns.Operation{Kind: patterns.ForceOpen}); !errors.Is(err, actors.ErrUnsupported) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -37,10 +37,12 @@ type semaphore struct {
 	held map[uint64]int // weight by permit
 	used int
 
-	broken   bool   // Check fails
-	repairs  int    // how often it was repaired
-	poison   int    // Acquire of this weight panics
-	panicIn  string // the method of that name panics once
+	broken   bool          // Check fails
+	repairs  int           // how often it was repaired
+	poison   int           // Acquire of this weight panics
+	panicIn  string        // the method of that name panics once
+	hold     chan struct{} // the next Snapshot waits for it
+	holding  chan struct{} // and says so by closing this
 	reported []patterns.Outcome
 }
 
@@ -106,6 +108,9 @@ func (m *semaphore) free(id uint64) {
 
 func (m *semaphore) Operate(_ patterns.Instant, op patterns.Operation) error {
 	m.trip("Operate")
+	if op.Kind == patterns.Reset {
+		return nil
+	}
 	return fmt.Errorf("%w: %v", actors.ErrUnsupported, op.Kind)
 }
 
@@ -116,6 +121,11 @@ func (m *semaphore) Reconfigure(_ patterns.Instant, c semConfig) {
 
 func (m *semaphore) Snapshot(_ patterns.Instant, counts patterns.Counts) semSnapshot {
 	m.trip("Snapshot")
+	if hold := m.hold; hold != nil {
+		m.hold = nil
+		close(m.holding)
+		<-hold
+	}
 	return semSnapshot{Used: m.used, Limit: m.cfg.Limit, Repairs: m.repairs, Epoch: m.epoch, Counts: counts}
 }
 
