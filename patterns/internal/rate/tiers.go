@@ -1,0 +1,173 @@
+package rate
+
+// Tiers are several rules that hold at once: all of them let a request pass, or none
+// is charged. The words of the rules lie one after the other.
+type Tiers struct {
+	rules []Rule
+	ends  []int // of each rule's words
+}
+
+// NewTiers returns the rules as one. There is at least one.
+func NewTiers(rules ...Rule) *Tiers {
+	t := &Tiers{rules: rules, ends: make([]int, len(rules))}
+	end := 0
+	for i, r := range rules {
+		end += r.Words()
+		t.ends[i] = end
+	}
+	return t
+}
+
+// Len is how many rules there are.
+func (t *Tiers) Len() int { return len(t.rules) }
+
+// Rule returns a rule.
+func (t *Tiers) Rule(tier int) Rule { return t.rules[tier] }
+
+// Words is how many words all rules have together.
+func (t *Tiers) Words() int { return t.ends[len(t.ends)-1] }
+
+// Of returns a rule's words of s.
+func (t *Tiers) Of(s []uint64, tier int) []uint64 {
+	if tier == 0 {
+		return s[:t.ends[0]]
+	}
+	return s[t.ends[tier-1]:t.ends[tier]]
+}
+
+// Start makes s a key that has used nothing.
+func (t *Tiers) Start(s []uint64, now int64) {
+	for i, r := range t.rules {
+		r.Start(t.Of(s, i), now)
+	}
+}
+
+// Drain makes s a key that has used everything.
+func (t *Tiers) Drain(s []uint64, now int64) {
+	for i, r := range t.rules {
+		Drain(r, t.Of(s, i), now)
+	}
+}
+
+// Wait is the longest wait of any rule, and which rule that is: the first of them,
+// and -1 if n pass now. What one rule admits at some time it admits later, so that
+// all admit n together after the longest wait.
+func (t *Tiers) Wait(s []uint64, now, n int64) (wait int64, tier int) {
+	tier = -1
+	for i, r := range t.rules {
+		switch w := r.Wait(t.Of(s, i), now, n); {
+		case w < 0:
+			return -1, i
+		case w > wait:
+			wait, tier = w, i
+		}
+	}
+	return wait, tier
+}
+
+// WaitBehind is Wait with ahead permits to be taken by others before. It is never
+// too long; where some rule is not Indebting it may be too short.
+func (t *Tiers) WaitBehind(s []uint64, now, ahead, n int64) (wait int64, tier int) {
+	tier = -1
+	for i, r := range t.rules {
+		var w int64
+		if d, ok := r.(Indebting); ok {
+			w = d.WaitBehind(t.Of(s, i), now, ahead, n)
+		} else {
+			w = r.Wait(t.Of(s, i), now, n)
+		}
+		switch {
+		case w < 0:
+			return -1, i
+		case w > wait:
+			wait, tier = w, i
+		}
+	}
+	return wait, tier
+}
+
+// Indebting reports whether all the rules are.
+func (t *Tiers) Indebting() bool {
+	for _, r := range t.rules {
+		if _, ok := r.(Indebting); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// Charge takes n from all rules.
+func (t *Tiers) Charge(s []uint64, now, n int64) {
+	for i, r := range t.rules {
+		r.Charge(t.Of(s, i), now, n)
+	}
+}
+
+// Refund gives n back to all rules.
+func (t *Tiers) Refund(s []uint64, since, now, n int64) {
+	for i, r := range t.rules {
+		r.Refund(t.Of(s, i), since, now, n)
+	}
+}
+
+// Remaining is how many would pass now.
+func (t *Tiers) Remaining(s []uint64, now int64) int64 {
+	left := t.rules[0].Remaining(t.Of(s, 0), now)
+	for i := 1; i < len(t.rules); i++ {
+		left = min(left, t.rules[i].Remaining(t.Of(s, i), now))
+	}
+	return left
+}
+
+// Reset is how long from now all the rules are whole again.
+func (t *Tiers) Reset(s []uint64, now int64) (longest int64) {
+	for i, r := range t.rules {
+		longest = max(longest, r.Reset(t.Of(s, i), now))
+	}
+	return longest
+}
+
+// Fresh reports whether s may be forgotten.
+func (t *Tiers) Fresh(s []uint64, now int64) bool {
+	for i, r := range t.rules {
+		if !r.Fresh(t.Of(s, i), now) {
+			return false
+		}
+	}
+	return true
+}
+
+// Check returns what is wrong with s, or "".
+func (t *Tiers) Check(s []uint64, now int64) string {
+	for i, r := range t.rules {
+		if problem := r.Check(t.Of(s, i), now); problem != "" {
+			return problem
+		}
+	}
+	return ""
+}
+
+// Convert makes of src under t the words dst under to, tier by tier; a tier that is new
+// has used nothing. src and dst may be the same if both have as many words in each tier.
+func (t *Tiers) Convert(src []uint64, to *Tiers, dst []uint64, now int64) {
+	for i, r := range to.rules {
+		if i < len(t.rules) {
+			Convert(t.rules[i], t.Of(src, i), r, to.Of(dst, i), now)
+		} else {
+			r.Start(to.Of(dst, i), now)
+		}
+	}
+}
+
+// SameShape reports whether both lay their words out alike.
+func (t *Tiers) SameShape(u *Tiers) bool {
+	if len(t.ends) != len(u.ends) {
+		return false
+	}
+	for i := range t.ends {
+		if t.ends[i] != u.ends[i] {
+			return false
+		}
+	}
+	return true
+}
