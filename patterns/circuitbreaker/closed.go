@@ -110,6 +110,9 @@ func (m *Machine) recordTally(t patterns.Tally) {
 		slow = min(max(t.Slow, 0), t.Success)
 	}
 	failed := t.Failure + t.Dropped
+	if t.Success+failed <= 0 {
+		return // nothing new to judge: a window of time may have changed by itself
+	}
 	m.recent.add(m.hi, t.Success-slow, false, false)
 	m.recent.add(m.hi, slow, false, true)
 	m.recent.add(m.hi, failed, true, false)
