@@ -428,6 +428,40 @@ func TestSlowLeasedCallsAreReportedAtOnce(t *testing.T) {
 	})
 }
 
+// A window of time changes by itself, but only a result makes a breaker judge it.
+func TestUnusedPermitsThatComeBackOpenNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := leasedBreaker(t, actorstest.NewRegistry(t), "b", circuitbreaker.Config{
+			FailureRatio: 0.4, Window: circuitbreaker.During(20 * time.Second), MinSamples: 5, Mode: patterns.Leased(64, 13*time.Second),
+		})
+		report := func(outcomes ...patterns.Outcome) {
+			for _, o := range outcomes {
+				p := mustAcquire(t, b)
+				p.Report(o)
+			}
+			breakerState(t, b) // counts them now
+		}
+		const success, failure = patterns.Success, patterns.Failure
+		report(success, success, success)
+		time.Sleep(10 * time.Second)
+		report(success, success, success, failure, failure)
+		time.Sleep(4 * time.Second)
+		held := mustAcquire(t, b) // of a lease that ends when 2 of 5 are left
+		time.Sleep(14 * time.Second)
+		if got := breakerState(t, b); got.State != circuitbreaker.Closed || got.Calls != 5 || got.Failures != 2 {
+			t.Errorf("%+v", got)
+		}
+		held.Report(success) // 2 of 6
+		if got := breakerState(t, b); got.State != circuitbreaker.Closed || got.Calls != 6 {
+			t.Errorf("%+v", got)
+		}
+		report(failure)
+		if got := breakerState(t, b); got.State != circuitbreaker.Open {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // tally is what the callers of a guard saw.
 type tally struct {
 	asked, granted, refused, reported, released atomic.Uint64
