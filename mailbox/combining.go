@@ -63,28 +63,33 @@ type Config struct {
 // Combining is a flat-combining mailbox. Its methods may be called from any
 // goroutine, except where they say otherwise.
 type Combining struct {
-	word atomic.Uint32
-	spin bool
-	_    [cacheLine - 8]byte
-
-	// Owned by the turn.
+	// The line that callers fight for, and all else that a turn on the spot writes: it
+	// has the line anyway.
+	word       atomic.Uint32
 	wantsAfter bool
 	stopping   bool
-	tally      tally
+	turns      uint64 // all there were
+	started    int64  // when the turn that is being timed began, or 0
+	_          [cacheLine - 24]byte
 
-	// Set before Start.
+	// Set before Start, and only read then.
+	spin       bool
 	cfg        Config
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
 	host       host
 	continued  func() // runHanded, built once
 	born       time.Time
-	_          [cacheLine]byte
 
+	tally tally // owned by the turn
+
+	_       [cacheLine]byte
 	depth   atomic.Int64 // Ordinary and Urgent messages queued
 	refused atomic.Uint64
-
-	system, urgent, ordinary queue
+	system  queue
+	urgent  queue
+	// ordinary is where callers queue who did not get the turn.
+	ordinary queue
 }
 
 // New returns a mailbox for one actor.

@@ -308,3 +308,30 @@ func (w *world) stops(pid *actor.PID) {
 	}
 	w.atOnce(before)
 }
+
+// child makes the subject parent spawn an actor, whose name is that of its subject.
+func (w *world) child(parent *actor.PID, props *actor.Props) *actor.PID {
+	w.t.Helper()
+	spawned := make(chan *actor.PID, 1)
+	w.send(parent, func(c actor.Context) {
+		pid, err := c.SpawnNamed(props, fmt.Sprint("c", len(c.Children())+1))
+		if err != nil {
+			w.t.Error(err)
+		}
+		spawned <- pid
+	})
+	return <-spawned
+}
+
+// seen waits until nothing moves and checks that all of lines, and nothing else, were
+// noted, in whatever order.
+func (w *world) seen(lines ...string) {
+	w.t.Helper()
+	synctest.Wait()
+	got := strings.Fields(w.take())
+	slices.Sort(got)
+	slices.Sort(lines)
+	if !slices.Equal(got, lines) {
+		w.t.Errorf("noted %q, want %q", got, lines)
+	}
+}

@@ -46,9 +46,7 @@ func (n *Node) recycle() any {
 // owner of the mailbox's turn pops.
 type queue struct {
 	newest atomic.Pointer[Node]
-	_      [cacheLine - 8]byte
 	oldest *Node // taken from the stack
-	_      [cacheLine - 8]byte
 }
 
 func (q *queue) push(n *Node) {

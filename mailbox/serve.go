@@ -92,7 +92,7 @@ func (m *Combining) serveUser(n *Node) {
 		m.tally.handed++
 	}
 	if m.word.Load()&stopped != 0 {
-		m.tally.turns++
+		m.turns++
 		m.refuseNode(n, ErrStopped)
 		return
 	}

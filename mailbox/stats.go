@@ -5,9 +5,8 @@ import "time"
 // sampleEvery turns one is timed, because reading the clock costs as much as a turn.
 const sampleEvery = 128
 
-// tally is counted by the owner of the turn.
+// tally is counted by the owner of the turn, apart from what is counted on the spot.
 type tally struct {
-	turns     uint64
 	queued    uint64
 	handed    uint64
 	handovers uint64
@@ -15,7 +14,6 @@ type tally struct {
 	failures  uint64
 	maxDepth  int64
 	busy      time.Duration // estimated
-	started   int64         // when the turn that is being timed began, or 0
 	lastBusy  time.Duration // busy at the last Stats
 	lastAt    int64
 }
@@ -54,7 +52,7 @@ func (m *Combining) Stats() Stats {
 func (m *Combining) stats() Stats {
 	t, now := &m.tally, m.clock()
 	s := Stats{
-		Spot: t.turns - t.queued, Queued: t.queued, Handed: t.handed, Handovers: t.handovers, Failures: t.failures,
+		Spot: m.turns - t.queued, Queued: t.queued, Handed: t.handed, Handovers: t.handovers, Failures: t.failures,
 		Refused: m.refused.Load(), Depth: int(max(0, m.depth.Load())), MaxDepth: int(max(t.maxDepth, m.depth.Load())),
 	}
 	for _, q := range []*queue{&m.urgent, &m.ordinary} {
@@ -73,15 +71,15 @@ func (m *Combining) clock() int64 { return int64(time.Since(m.born)) }
 
 // begin and end bracket every turn.
 func (m *Combining) begin() {
-	m.tally.turns++
-	if m.tally.turns%sampleEvery == 0 {
-		m.tally.started = m.clock()
+	m.turns++
+	if m.turns%sampleEvery == 0 {
+		m.started = m.clock()
 	}
 }
 
 func (m *Combining) end() {
-	if m.tally.started != 0 {
-		m.tally.busy += sampleEvery * time.Duration(m.clock()-m.tally.started)
-		m.tally.started = 0
+	if m.started != 0 {
+		m.tally.busy += sampleEvery * time.Duration(m.clock()-m.started)
+		m.started = 0
 	}
 }
