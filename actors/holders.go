@@ -1,6 +1,12 @@
 package actors
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
 
 // holder is an actor that has permits or waits for some. It is watched once,
 // however many it has, and until it has none.
@@ -35,7 +41,7 @@ func (s *shell) enlist(pid *actor.PID) *holder {
 
 // dismiss stops watching h if it has nothing left.
 func (s *shell) dismiss(h *holder) {
-	if h == nil || !h.idle() {
+	if h == nil || !h.idle() || s.holders[h.key] != h {
 		return
 	}
 	delete(s.holders, h.key)
@@ -57,18 +63,28 @@ func (s *shell) releaseHolder(pid *actor.PID) {
 	if h == nil {
 		return
 	}
-	for c := range h.waiting {
-		s.withdraw(c, &s.refusals().cancelled)
+	// Nothing that comes back may go to another of its own requests.
+	waiting := slices.SortedFunc(maps.Keys(h.waiting), func(a, b *call) int { return cmp.Compare(a.waitSequence, b.waitSequence) })
+	for _, c := range waiting {
+		s.leaveQueue(c)
 	}
-	for id := range h.permits {
+	for _, c := range waiting {
+		s.refuse(c, &s.refusals().cancelled)
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.permits)) {
 		s.reclaim(id, ReclaimedHolderGone)
 	}
 	s.dismiss(h)
+	s.pump()
 }
 
 // rewatch renews every watch for a new incarnation.
 func (s *shell) rewatch() {
 	for _, h := range s.holders {
+		if h.idle() { // the turn that enlisted it panicked
+			s.dismiss(h)
+			continue
+		}
 		s.tellHolder(h, &actor.Watch{Watcher: s.context.Self()})
 	}
 }

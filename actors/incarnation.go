@@ -75,6 +75,8 @@ func (s *shell) receive(c actor.Context, msg any) {
 			s.crashes.before(msg)
 		}
 		s.releaseHolder(msg.Holder)
+	case releaseLater:
+		s.releaseHolder(msg.Holder)
 	case Inspect:
 		s.replyTo(sender, s.inspect())
 	case Operate:

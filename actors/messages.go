@@ -69,6 +69,10 @@ type (
 	// Release gives back everything that Holder holds and waits for.
 	Release struct{ Holder *actor.PID }
 
+	// releaseLater is a Release that overtakes no Acquire: those that its holder sent
+	// before may still be on their way.
+	releaseLater struct{ Holder *actor.PID }
+
 	// Inspect asks for the pattern's Snapshot.
 	Inspect struct{}
 

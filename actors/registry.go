@@ -75,7 +75,7 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 	}
 	r.pool.New = newCall
 	root, err := system.Root.SpawnNamed(actor.PropsFromProducer(
-		func() actor.Actor { return newRoot(r) }), rootName)
+		func() actor.Actor { return newRoot(r) }, actor.WithMailbox(mailbox.Producer(mailbox.Config{}))), rootName)
 	if err != nil {
 		return nil, fmt.Errorf("%w: this actor system has a registry: %w", ErrNameTaken, err)
 	}
@@ -164,6 +164,9 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 		}
 	}
 	stopActor(r.system, r.root)
+	for _, m := range r.directory.all() { // the root's are gone, but others' may be left
+		stopActor(r.system, m.handle.pid)
+	}
 	done := make(chan struct{})
 	r.relay.tell(func(r *relay) { r.shut(); close(done) }, func() { close(done) })
 	<-done

@@ -113,7 +113,11 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec
 	}
 	guard = wrap(typed)
 	m := &member{guard: guard, handle: typed.Handle, config: maphash.Comparable(r.directory.seed, spec.Config)}
-	typed.freeName = func() { r.system.Root.Send(r.root, remove{name: name, member: m}) }
+	typed.freeName = func() {
+		if !r.closed.Load() {
+			r.system.Root.Send(r.root, remove{name: name, member: m})
+		}
+	}
 	props := typed.shell.props()
 	msg := enter{name: name, member: m, share: share}
 	if w.parent == nil {
@@ -137,6 +141,10 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec
 		if err := spawnChild(w.parent, props, name); err != nil {
 			typed.freeName()
 			return *new(G), err
+		}
+		if r.closed.Load() { // Shutdown may not have seen it
+			stopActor(r.system, typed.pid)
+			return *new(G), ErrClosed
 		}
 	}
 	return guard, nil

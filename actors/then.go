@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -13,13 +15,14 @@ import (
 // permit, or the reason why there is none. The actor is the permit's holder: if it
 // stops first, the permit comes back by itself. If it was restarted meanwhile, then is
 // not called, because it belongs to an instance that is gone, and the permit is
-// released.
+// released; of an actor that is a mere function, all instances are the same.
 //
 // guard must be run by an actor of its own; for others then gets ErrUnsupported.
 func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permit, error)) {
 	g, ok := guard.(interface {
 		patterns.Settler
 		PID() *actor.PID
+		away() (patterns.Permit, error)
 	})
 	if !ok {
 		then(patterns.Permit{}, fmt.Errorf("%w: AcquireThen of a %T", ErrUnsupported, guard))
@@ -28,26 +31,34 @@ func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permi
 	asker := c.Actor()
 	future := c.RequestFuture(g.PID(), Acquire{Holder: c.Self()}, -1)
 	c.ReenterAfter(future, func(reply any, err error) {
-		permit, err := permitFrom(g, reply, err)
-		if c.Actor() != asker {
+		var permit patterns.Permit
+		switch reply := reply.(type) {
+		case Granted:
+			permit = patterns.NewPermit(g, reply.Permit.ID, 0)
+		case Rejected:
+			err = reply.Err
+		default:
+			if err == nil {
+				err = fmt.Errorf("%w: %T", ErrReply, reply)
+			}
+		}
+		if !sameInstance(c.Actor(), asker) {
 			permit.Release()
 			return
+		}
+		if errors.Is(err, actor.ErrDeadLetter) || errors.Is(err, ErrStopped) {
+			permit, err = g.away()
 		}
 		then(permit, err)
 	})
 }
 
-func permitFrom(by patterns.Settler, reply any, err error) (patterns.Permit, error) {
-	if err != nil {
-		return patterns.Permit{}, refusalFor("", err)
+// sameInstance compares actors, which may be of a type that == panics on.
+func sameInstance(a, b actor.Actor) bool {
+	if reflect.TypeOf(a) != reflect.TypeOf(b) {
+		return false
 	}
-	switch reply := reply.(type) {
-	case Granted:
-		return patterns.NewPermit(by, reply.Permit.ID, 0), nil
-	case Rejected:
-		return patterns.Permit{}, reply.Err
-	}
-	return patterns.Permit{}, fmt.Errorf("%w: %T", ErrReply, reply)
+	return !reflect.ValueOf(a).Comparable() || a == b
 }
 
 // ReleaseOnRestart is receiver middleware for actors that hold permits: when such an
@@ -60,6 +71,7 @@ func ReleaseOnRestart(r *Registry) actor.ReceiverMiddleware {
 			if _, restarting := envelope.Message.(*actor.Restarting); restarting && r != nil {
 				for _, m := range r.directory.all() {
 					r.system.Root.Send(m.handle.pid, Release{Holder: c.Self()})
+					r.system.Root.Send(m.handle.pid, releaseLater{Holder: c.Self()})
 				}
 			}
 			next(c, envelope)
