@@ -220,7 +220,7 @@ func (r *Registry) gaveUp(m *member, reason any) {
 	r.relay.publish(GaveUp{Name: m.handle.name, Reason: reason, Policy: m.handle.shell.policy, At: time.Now()})
 }
 
-func (r *Registry) askRoot(msg enter) entered {
+func (r *Registry) askRoot(msg any) entered {
 	reply, err := Ask[entered](context.Background(), r.system, r.root, msg)
 	if err != nil {
 		return entered{err: errors.Join(ErrClosed, err)}

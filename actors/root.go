@@ -38,6 +38,7 @@ func (s *root) Receive(c actor.Context) {
 		s.admit(c, latecomer{msg, c.Sender()})
 	case remove:
 		s.registry.directory.remove(msg.name, msg.member)
+		c.Respond(entered{})
 	case *actor.Terminated:
 		waiting := s.children[msg.Who.Id]
 		delete(s.history, msg.Who.Id)

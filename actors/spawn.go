@@ -115,7 +115,7 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec
 	m := &member{guard: guard, handle: typed.Handle, config: maphash.Comparable(r.directory.seed, spec.Config)}
 	typed.freeName = func() {
 		if !r.closed.Load() {
-			r.system.Root.Send(r.root, remove{name: name, member: m})
+			_ = r.askRoot(remove{name: name, member: m}) // whoever shuts it down frees all
 		}
 	}
 	props := typed.shell.props()
