@@ -32,6 +32,7 @@ type slots struct {
 
 	onSuccess func(m *slots) (dirty bool)
 	onReturn  func(m *slots) (dirty bool)
+	onTick    func(m *slots) (dirty bool)
 	slow      time.Duration
 	waits     bool // instead of refusing
 }
@@ -121,7 +122,7 @@ func (m *slots) Refusal() (error, patterns.Instant, bool) { return errNoSlot, pa
 func (m *slots) SlowAfter() time.Duration                 { return m.slow }
 func (m *slots) Measured() bool                           { return m.slow > 0 }
 func (m *slots) Epoch() uint64                            { return m.epoch }
-func (*slots) Tick(patterns.Instant) bool                 { return false }
+func (m *slots) Tick(patterns.Instant) bool               { return m.onTick != nil && m.onTick(m) }
 func (*slots) Wake() patterns.Instant                     { return patterns.Never }
 func (*slots) Timeless() bool                             { return true }
 func (*slots) Check() error                               { return nil }
@@ -164,10 +165,8 @@ func TestLeasedIDsComeApartAsTheyWerePutTogether(t *testing.T) {
 }
 
 func TestNoPermitOfTheLedgerLooksLeased(t *testing.T) {
-	var l ledger
-	l.take(1, 0)
+	l := ledger{slots: make([]slot, 1), free: 1}
 	l.slots[0].generation = 1<<31 - 2 // after a thousand million uses
-	l.free = 1
 	if id := l.next(); id&leasedBit != 0 {
 		t.Errorf("%x looks leased", id)
 	}
@@ -528,6 +527,36 @@ func TestCellsUnderFire(t *testing.T) {
 		t.Errorf("%d lent, too many back %d times", m.lent, m.tooMany)
 	}
 	t.Logf("%d late of %d", byMessage, issued.Load())
+}
+
+// Whoever looks while calls begin and end never sees more of them ended than begun.
+func TestTotalsAreNeverAheadOfTheirPermits(t *testing.T) {
+	s := bareShell(newSlots(1<<30), patterns.MaxLeaseSize, 1)
+	defer s.disarm()
+	c := &s.cells.all[0]
+	s.renew(c)
+	var stop atomic.Bool
+	var callers sync.WaitGroup
+	for range 2 {
+		callers.Go(func() {
+			for !stop.Load() {
+				if id, ok := c.take(); ok {
+					s.cells.claim(id)
+				}
+			}
+		})
+	}
+	for range 10_000 {
+		if totals := s.leaseTotals(); totals.settled > totals.issued {
+			t.Errorf("more ended than were issued: %+v", totals)
+			break
+		}
+		if _, limit, spent := unpackSpend(c.spend.Load()); spent == limit {
+			s.renew(c)
+		}
+	}
+	stop.Store(true)
+	callers.Wait()
 }
 
 func TestOneOfManyClaimsOfAPermitIsTheFirst(t *testing.T) {

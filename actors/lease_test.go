@@ -394,6 +394,23 @@ func TestNoLeaseIsOpenedInAStateThatItsOwnSettlingEnded(t *testing.T) {
 	}
 }
 
+// A transition that is due when a lease is asked for ends the other leases first.
+func TestALeaseIsOfTheStateThatIsDue(t *testing.T) {
+	m := newSlots(100)
+	s := bareShell(m, 8, 2)
+	defer s.disarm()
+	s.renew(&s.cells.all[0])
+	m.onTick = func(m *slots) bool {
+		m.onTick = nil
+		m.epoch++
+		return true
+	}
+	s.renew(&s.cells.all[1])
+	if _, ok := s.cells.all[0].take(); ok || s.gate.Load().epoch != m.epoch {
+		t.Errorf("a permit of the old epoch was spent: %v", ok)
+	}
+}
+
 // What the rules do about unused permits that came back is carried out.
 func TestGivingBackCanChangeTheState(t *testing.T) {
 	for name, end := range map[string]func(s *shell){
