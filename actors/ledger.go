@@ -11,17 +11,23 @@ const maxPermits = 1 << 22
 // the number of its slot and the slot's generation; the slot is reused when the
 // permit has ended, and then the old ID names nothing.
 type ledger struct {
-	slots []slot
-	terms map[uint32]*term // of the few permits that have a holder or a deadline
-	free  uint32           // slot to use next, +1; 0 means a new one
-	live  uint64
+	slots  []slot
+	beyond *beyond
+	live   uint64
+	free   uint32 // slot to use next, +1; 0 means a new one
 }
 
+// slot is small, so that the few in use share a cache line.
 type slot struct {
 	generation uint32 // odd while a permit is out
 	nextFree   uint32
 	epoch      uint64
-	since      patterns.Instant // when granted, if the rules measure
+}
+
+// beyond is what only some guards need to know of permits.
+type beyond struct {
+	terms map[uint32]*term   // of those that have a holder or a deadline
+	since []patterns.Instant // when granted, by slot, while the rules measure
 }
 
 // term is what some permits have beyond their identity: the holder is nil if there is
@@ -41,7 +47,7 @@ func permitID(index, generation uint32) uint64 { return uint64(generation)<<32 |
 func (l *ledger) full() bool { return l.live >= maxPermits }
 
 // take enters the permit that next announced.
-func (l *ledger) take(epoch uint64, since patterns.Instant) {
+func (l *ledger) take(epoch uint64) {
 	var s *slot
 	if l.free != 0 {
 		s = &l.slots[l.free-1]
@@ -51,7 +57,7 @@ func (l *ledger) take(epoch uint64, since patterns.Instant) {
 		s = &l.slots[len(l.slots)-1]
 	}
 	s.generation++
-	s.epoch, s.since = epoch, since
+	s.epoch = epoch
 	l.live++
 }
 
@@ -78,17 +84,37 @@ func (l *ledger) end(id uint64) (ended slot, t *term, ok bool) {
 	s.nextFree = l.free
 	l.free = uint32(id)
 	l.live--
-	if len(l.terms) > 0 {
-		if t = l.terms[uint32(id)]; t != nil {
-			delete(l.terms, uint32(id))
+	if l.beyond != nil {
+		if t = l.beyond.terms[uint32(id)]; t != nil {
+			delete(l.beyond.terms, uint32(id))
 		}
 	}
 	return ended, t, true
 }
 
-func (l *ledger) setTerm(id uint64, t *term) {
-	if l.terms == nil {
-		l.terms = make(map[uint32]*term)
+// began notes when the permit was granted.
+func (l *ledger) began(id uint64, at patterns.Instant) {
+	index := int(uint32(id)) - 1
+	b := l.more()
+	for len(b.since) <= index {
+		b.since = append(b.since, 0)
 	}
-	l.terms[uint32(id)] = t
+	b.since[index] = at
 }
+
+// since is when the permit was granted, or 0 if nobody noted it.
+func (l *ledger) since(id uint64) patterns.Instant {
+	if index := int(uint32(id)) - 1; l.beyond != nil && l.find(id) != nil && index < len(l.beyond.since) {
+		return l.beyond.since[index]
+	}
+	return 0
+}
+
+func (l *ledger) more() *beyond {
+	if l.beyond == nil {
+		l.beyond = &beyond{terms: map[uint32]*term{}}
+	}
+	return l.beyond
+}
+
+func (l *ledger) setTerm(id uint64, t *term) { l.more().terms[uint32(id)] = t }

@@ -19,24 +19,28 @@ import (
 // their holders. It is owned by the turn, and it outlives incarnations: a restart
 // puts a new shellActor around the same shell.
 type shell struct {
-	// Looked at in every turn.
+	// Two callers that take turns on two processors hand every cache line that a turn
+	// writes back and forth. So what a turn only reads comes first, then, on one line,
+	// what every turn writes: see TestWhatEveryTurnWritesIsOnOneCacheLine.
 	rules    Rules
 	lessor   Lessor // nil in Strict mode
-	timeless bool   // rules.Timeless
-	measured bool   // rules.Measured
-	closing  bool   // admits nothing more
-	begun    bool   // has been started once
+	ledger   ledger // ends with what it writes
 	last     patterns.Instant
-	granting uint64           // taken from the ledger, not yet handed to its caller
+	granting uint64 // taken from the ledger, not yet handed to its caller
+	counts   patterns.Counts
+
+	timeless bool // rules.Timeless
+	measured bool // rules.Measured
+	closing  bool // admits nothing more
+	begun    bool // has been started once
+	foreign  bool // supervised by a user's actor
+	broken   broken
+	crashes  *crashPlan // nil except in tests
+	waiters  waiters
 	current  *call            // being handled, not yet answered
 	serving  *call            // taken up by pump, not yet answered
-	broken   broken           // what a turn that panicked leaves to do
-	crashes  *crashPlan       // nil except in tests
 	scratch  patterns.Request // of a request decided on the spot
 	blank    patterns.Request
-	ledger   ledger
-	counts   patterns.Counts
-	waiters  waiters
 
 	// Looked at now and then.
 	name      string
@@ -52,7 +56,6 @@ type shell struct {
 	timer     *time.Timer
 	armed     patterns.Instant
 	drained   []chan struct{} // closed when closing and nothing is in flight
-	foreign   bool            // supervised by a user's actor
 	outbox    outbox
 	sequence  uint64
 	snapshot  func(now patterns.Instant) any
@@ -131,11 +134,7 @@ func (s *shell) decide(r *patterns.Request) patterns.Decision {
 	id := s.ledger.next()
 	d := s.rules.Acquire(now, id, r)
 	if d.Verdict == patterns.Grant {
-		since := patterns.Instant(0)
-		if s.measured {
-			since = now
-		}
-		s.ledger.take(d.Epoch, since)
+		s.ledger.take(d.Epoch)
 		s.granting = id
 	}
 	if d.Dirty {
@@ -199,6 +198,9 @@ func (s *shell) handOut(c *call) {
 	s.granting, s.serving = 0, nil
 	s.counts.Granted++
 	if c.sender != nil {
+		if s.measured { // a Handle measures for itself
+			s.ledger.began(id, s.now())
+		}
 		s.reply(c.sender, Granted{Ref: c.ref, Permit: patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id}})
 		return
 	}
@@ -321,6 +323,10 @@ func (s *shell) report(id uint64, o patterns.Outcome, elapsed time.Duration) boo
 	if s.crashes != nil {
 		s.crashes.before(Report{})
 	}
+	since := patterns.Instant(0)
+	if s.measured && elapsed <= 0 {
+		since = s.ledger.since(id)
+	}
 	ended, t, ok := s.ledger.end(id)
 	if !ok {
 		s.counts.Repeated++
@@ -337,8 +343,8 @@ func (s *shell) report(id uint64, o patterns.Outcome, elapsed time.Duration) boo
 	if !s.timeless || o != patterns.Success {
 		now = s.now()
 	}
-	if elapsed <= 0 && s.measured && ended.since != 0 {
-		elapsed = now.Sub(ended.since)
+	if since != 0 {
+		elapsed = now.Sub(since)
 	}
 	if s.lessor != nil && (s.measured || o != patterns.Success) {
 		s.foldCells(now)

@@ -6,20 +6,19 @@ package patterns
 //	Asked   = Granted + Rejected + Cancelled + Waiting
 //	Granted = Reported + Reclaimed + InFlight
 type Counts struct {
-	Asked     uint64 // requests received
-	Granted   uint64 // permits handed out
+	Asked    uint64 // requests received
+	Granted  uint64 // permits handed out
+	Reported uint64 // permits that ended with an outcome
+	Success  uint64 // of Reported
+	Failure  uint64 // of Reported
+	Dropped  uint64 // of Reported
+	Ignored  uint64 // of Reported
+
 	Rejected  uint64 // requests refused
 	Cancelled uint64 // requests whose caller left before an answer
 	Waiting   uint64 // requests queued now
-
-	Reported  uint64 // permits that ended with an outcome
-	Reclaimed uint64 // permits that ended without: released, holder gone, deadline passed
+	Reclaimed uint64 // permits that ended without an outcome: released, holder gone, deadline passed
 	InFlight  uint64 // permits out now
-
-	Success uint64 // of Reported
-	Failure uint64 // of Reported
-	Dropped uint64 // of Reported
-	Ignored uint64 // of Reported
 
 	Stale    uint64 // of Reported: too late to count, the guard had moved on
 	Repeated uint64 // reports of permits that had ended, or never were

@@ -28,6 +28,9 @@ func (m *Machine) record(failed, slow bool) {
 	} else {
 		m.failures = 0
 		m.successes++
+		if m.recent.none { // a success changes nothing else
+			return
+		}
 	}
 	m.judge()
 	if m.Timeless() != timeless {

@@ -30,8 +30,9 @@ type Config struct {
 	// Set without SlowRatio, slow calls are only counted. Default off.
 	SlowCall time.Duration
 
-	// Window is which results the two ratios look at: Last or During.
-	// Default Last(100).
+	// Window is which results the two ratios look at: Last or During. Default
+	// Last(100), but none if neither a ratio nor SlowCall is set: then nothing looks at
+	// it, and keeping it costs a tenth of a call.
 	Window Window
 
 	// MinSamples is how many results Window must hold before a ratio is looked at, 1
@@ -112,7 +113,9 @@ func (c Config) withDefaults() Config {
 	if c.ConsecutiveFailures == 0 && c.FailureRatio == 0 {
 		c.ConsecutiveFailures = 5
 	}
-	c.Window = c.Window.withDefaults()
+	if c.FailureRatio != 0 || c.SlowRatio != 0 || c.SlowCall != 0 || c.Window.kind != byDefault {
+		c.Window = c.Window.withDefaults()
+	}
 	c.MinSamples = cmp.Or(c.MinSamples, 10)
 	c.OpenFor = cmp.Or(c.OpenFor, 60*time.Second)
 	c.OpenFactor = cmp.Or(c.OpenFactor, 1)

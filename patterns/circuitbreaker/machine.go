@@ -255,9 +255,11 @@ func (m *Machine) refuse(cause Cause, retryAt patterns.Instant) patterns.Decisio
 
 // flush returns whether the shell must be told of something, and that it was.
 func (m *Machine) flush() bool {
-	d := m.dirty
+	if !m.dirty { // writing would take the cache line from another processor
+		return false
+	}
 	m.dirty = false
-	return d
+	return true
 }
 
 // wall returns the wall time of an instant, and the zero Time for Never.

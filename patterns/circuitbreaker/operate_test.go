@@ -45,9 +45,9 @@ func TestReconfigure(t *testing.T) {
 	}{
 		{
 			"keeps state, epoch, window, runs and permits",
-			Config{},
+			Config{Window: Last(100)},
 			"a1 s f*3",
-			Config{ConsecutiveFailures: 6},
+			Config{ConsecutiveFailures: 6, Window: Last(100)},
 			"e1 n=4/3/0 in=3/0 f1 in=4/0 f*2 =open", true,
 		},
 		{
@@ -223,7 +223,10 @@ func TestOpenSchedule(t *testing.T) {
 }
 
 func TestCheckFindsEachBrokenInvariantAndRepairMends(t *testing.T) {
-	ramp := with(trips, func(c *Config) { c.RampFor, c.Probes, c.ConcurrentProbes, c.ProbeFailureRatio = sec, 3, 3, 1 })
+	ramp := with(trips, func(c *Config) {
+		c.RampFor, c.Probes, c.ConcurrentProbes, c.ProbeFailureRatio = sec, 3, 3, 1
+		c.Window = Last(100)
+	})
 	breaks := []struct {
 		name   string
 		before string

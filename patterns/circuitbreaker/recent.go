@@ -69,32 +69,40 @@ func (w Window) withDefaults() Window {
 // recent holds what a Window says. It is two structs and not an interface, because
 // it is on the way of every call.
 type recent struct {
-	timed   bool
 	ring    window.Ring
+	timed   bool
+	none    bool // nothing is kept, because nothing looks at it
 	buckets window.Buckets
 }
 
 func newRecent(w Window) recent {
-	if w.kind == byTime {
+	switch w.kind {
+	case byTime:
 		return recent{timed: true, buckets: window.NewBuckets(w.span, w.buckets)}
+	case byCount:
+		return recent{ring: window.NewRing(w.size)}
 	}
-	return recent{ring: window.NewRing(w.size)}
+	return recent{none: true}
 }
 
 func (r *recent) addOne(now patterns.Instant, failed, slow bool) {
-	if r.timed {
+	switch {
+	case r.none:
+	case r.timed:
 		r.buckets.Add(now, 1, failed, slow)
-		return
+	default:
+		r.ring.Add(failed, slow)
 	}
-	r.ring.Add(failed, slow)
 }
 
 func (r *recent) add(now patterns.Instant, n int, failed, slow bool) {
-	if r.timed {
+	switch {
+	case r.none:
+	case r.timed:
 		r.buckets.Add(now, n, failed, slow)
-		return
+	default:
+		r.ring.AddN(n, failed, slow)
 	}
-	r.ring.AddN(n, failed, slow)
 }
 
 func (r *recent) counts(now patterns.Instant) window.Counts {
@@ -105,11 +113,13 @@ func (r *recent) counts(now patterns.Instant) window.Counts {
 }
 
 func (r *recent) reset() {
-	if r.timed {
+	switch {
+	case r.none:
+	case r.timed:
 		r.buckets.Reset()
-		return
+	default:
+		r.ring.Reset()
 	}
-	r.ring.Reset()
 }
 
 // resized returns r with the shape of w and as much of what r holds as fits. Counts
@@ -119,13 +129,16 @@ func (r *recent) resized(now patterns.Instant, w Window) recent {
 	switch {
 	case r.timed && w.kind == byTime:
 		return recent{timed: true, buckets: r.buckets.Resized(now, w.span, w.buckets)}
-	case !r.timed && w.kind == byCount:
+	case !r.timed && !r.none && w.kind == byCount:
 		return recent{ring: r.ring.Resized(w.size)}
 	}
 	return newRecent(w)
 }
 
 func (r *recent) check() error {
+	if r.none {
+		return nil
+	}
 	if r.timed {
 		return r.buckets.Check()
 	}

@@ -21,7 +21,8 @@ type Snapshot struct {
 	ConsecutiveSuccesses int
 
 	// Calls, Failures and Slow are the results in the window; a slow failure is in
-	// both. Every transition empties it, and probes are not in it.
+	// both. Every transition empties it, and probes are not in it. Without a window
+	// (see Config.Window) they stay 0.
 	Calls    uint64
 	Failures uint64
 	Slow     uint64

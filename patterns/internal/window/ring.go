@@ -12,21 +12,24 @@ const (
 
 	cellBits     = 2
 	cellsPerWord = 64 / cellBits
+	lineWords    = 8
 	everyCell    = 0x5555_5555_5555_5555 // 1 in each cell of a word
 )
 
 // Ring holds the last n results, two bits each. It forgets nothing with time. Make
 // one with NewRing.
 type Ring struct {
-	words []uint64
-	size  int
 	next  int // the cell to write, which is the oldest once the ring is full
 	total Counts
+	words []uint64
+	size  int
 }
 
 // NewRing returns an empty Ring for the last size results; size is at least 1.
 func NewRing(size int) Ring {
-	return Ring{words: make([]uint64, (size+cellsPerWord-1)/cellsPerWord), size: size}
+	n := (size + cellsPerWord - 1) / cellsPerWord
+	// With whole cache lines to itself it shares none with what other cores write.
+	return Ring{words: make([]uint64, n, (n+lineWords-1)&^(lineWords-1)), size: size}
 }
 
 // Size is how many results the ring has room for.
