@@ -1,6 +1,0 @@
-package actors_test
-
-import "os"
-
-// soak is true for long runs.
-var soak = os.Getenv("BULWARK_SOAK") != ""
