@@ -48,6 +48,7 @@ var layers = []layer{
 	{"supervisor", []string{actors, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
 	{"internal/archtest", nil},
 	{"internal/hosttest", []string{"..."}},
+	{"internal/simulation", []string{patterns}},
 	{"internal/snippets", []string{"..."}},
 	{"integrations/...", []string{"..."}},
 	{"examples/...", []string{"..."}},
