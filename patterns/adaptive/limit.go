@@ -14,6 +14,8 @@ type Sample struct {
 	RTT time.Duration
 	// InFlight is how many calls were out when it began, itself included.
 	InFlight int
+	// Left is how many were still out after it ended.
+	Left int
 	// Dropped: lost to overload, so that RTT says nothing.
 	Dropped bool
 }
