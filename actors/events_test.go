@@ -209,11 +209,14 @@ func TestStoppingASubscription(t *testing.T) {
 	})
 }
 
+//bulwark:bubble
+func linger(*testing.T, *actors.Registry, *circuitbreaker.Breaker) { time.Sleep(time.Minute) }
+
 // What subscribes to proto.actor's event stream runs on the publisher.
 func TestASubscriberOfTheEventStreamHarmsNobody(t *testing.T) {
 	for name, harm := range map[string]func(*testing.T, *actors.Registry, *circuitbreaker.Breaker){
 		"panics":     func(*testing.T, *actors.Registry, *circuitbreaker.Breaker) { panic("foreign code") },
-		"takes long": func(*testing.T, *actors.Registry, *circuitbreaker.Breaker) { time.Sleep(time.Minute) },
+		"takes long": linger,
 		"asks for a permit": func(t *testing.T, _ *actors.Registry, b *circuitbreaker.Breaker) {
 			if p, err := b.Acquire(context.Background()); err == nil {
 				p.Report(patterns.Success)
