@@ -78,3 +78,75 @@ func (w *waiters) ahead(p patterns.Priority) bool {
 	}
 	return false
 }
+
+// enqueue makes c wait for capacity.
+func (s *shell) enqueue(c *call) {
+	if c.sender == nil && c.state.Load() == abandoned {
+		s.counts.Cancelled++
+		return
+	}
+	if !s.waiters.add(c) {
+		s.dismiss(c.holder)
+		s.refuse(c, &s.refusals().queueFull)
+		return
+	}
+	s.sequence++
+	c.waitSequence = s.sequence
+	if c.holder != nil {
+		c.holder.waiting[c] = struct{}{}
+	}
+	if c.waitsBy != 0 && c.waitsBy != patterns.Never {
+		s.deadlines.add(deadline{at: c.waitsBy, waiter: c, sequence: c.waitSequence})
+		s.arm()
+	}
+}
+
+// pump serves those who wait as long as the rules let it.
+func (s *shell) pump() {
+	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
+		if c.sender == nil && c.state.Load() == abandoned {
+			s.withdraw(c, nil)
+			continue
+		}
+		s.serving = c
+		d := s.decide(&c.request)
+		if d.Verdict == patterns.Wait {
+			s.serving = nil
+			return
+		}
+		s.leaveQueue(c)
+		if d.Verdict == patterns.Grant {
+			s.handOut(c)
+		} else {
+			s.serving = nil
+			s.refuse(c, d.Err)
+			s.dismiss(c.holder)
+		}
+	}
+}
+
+func (s *shell) leaveQueue(c *call) bool {
+	if !s.waiters.remove(c) {
+		return false
+	}
+	c.waitSequence = 0
+	if c.holder != nil {
+		delete(c.holder.waiting, c)
+	}
+	return true
+}
+
+// withdraw takes c out of the queue: its requester left (err is nil), or is to be
+// told why.
+func (s *shell) withdraw(c *call, err error) {
+	if !s.leaveQueue(c) {
+		return
+	}
+	if err == nil {
+		s.counts.Cancelled++
+	} else {
+		s.refuse(c, err)
+	}
+	s.dismiss(c.holder)
+	s.pump() // whoever stood behind a heavy one may fit
+}
