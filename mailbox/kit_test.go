@@ -195,7 +195,7 @@ func oneWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 func quietSystem() *actor.ActorSystem {
 	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.DiscardHandler)
-	}))
+	}), actor.WithDeadLetterThrottleInterval(time.Millisecond))
 }
 
 // settled waits until nothing moves and compares what was noted since the last time.
