@@ -31,7 +31,7 @@ func TestLeasedIDsComeApartAsTheyWerePutTogether(t *testing.T) {
 
 func TestNoPermitOfTheLedgerLooksLeased(t *testing.T) {
 	l := ledger{slots: make([]slot, 1), free: 1}
-	l.slots[0].generation = 1<<31 - 2 // after a thousand million uses
+	l.first.generation = 1<<31 - 2 // after a thousand million uses
 	if id := l.next(); id&leasedBit != 0 {
 		t.Errorf("%x looks leased", id)
 	}

@@ -231,9 +231,8 @@ func (s *shell) recover() (repaired bool) {
 		s.rules.Repair(s.now())
 	}
 	c := &s.counts
-	c.Reported = c.Success + c.Failure + c.Dropped + c.Ignored
 	// Leased permits that ended by message are reported here, but granted in the cells.
-	c.Granted = c.Reported + c.Reclaimed + s.ledger.live - s.leaseTotals().others
+	c.Granted = c.Success + c.Failure + c.Dropped + c.Ignored + c.Reclaimed + s.ledger.live - s.leaseTotals().others
 	c.Rejected = c.Asked - c.Granted - c.Cancelled - uint64(s.waiters.count)
 	return sound != nil
 }
@@ -314,8 +313,8 @@ func (s *shell) totals() patterns.Counts {
 	c.Asked += refused + leased.issued
 	c.Rejected += refused
 	c.Granted += leased.issued
-	c.Reported += successes
 	c.Success += successes
+	c.Reported = c.Success + c.Failure + c.Dropped + c.Ignored
 	c.Repeated += s.cells.repeated.Load()
 	c.Waiting = uint64(s.waiters.count)
 	return c

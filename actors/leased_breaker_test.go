@@ -330,7 +330,7 @@ func TestOnlyProbesAndRampsAreNotLeased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		b := leasedBreaker(t, guards, "b", circuitbreaker.Config{
-			ConsecutiveFailures: 1, OpenFor: time.Minute, Probes: 3, ConcurrentProbes: 2, RampFor: time.Minute, RampStart: 1,
+			ConsecutiveFailures: 1, Window: circuitbreaker.Last(100), OpenFor: time.Minute, Probes: 3, ConcurrentProbes: 2, RampFor: time.Minute, RampStart: 1,
 			Mode: patterns.Leased(64, 0),
 		})
 		want := func(state circuitbreaker.State, leased bool) patterns.Permit {

@@ -11,10 +11,12 @@ const maxPermits = 1 << 22
 // the number of its slot and the slot's generation; the slot is reused when the
 // permit has ended, and then the old ID names nothing.
 type ledger struct {
-	slots  []slot
+	slots  []slot // but the first one
 	beyond *beyond
 	live   uint64
 	free   uint32 // slot to use next, +1; 0 means a new one
+	made   uint32 // slots that there are
+	first  slot   // at hand for guards that have one permit out at a time
 }
 
 // slot is small, so that the few in use share a cache line.
@@ -37,9 +39,16 @@ type term struct{ holder *holder }
 // next returns the ID that the next permit gets.
 func (l *ledger) next() uint64 {
 	if l.free != 0 {
-		return permitID(l.free-1, l.slots[l.free-1].generation+1)
+		return permitID(l.free-1, l.at(l.free-1).generation+1)
 	}
-	return permitID(uint32(len(l.slots)), 1)
+	return permitID(l.made, 1)
+}
+
+func (l *ledger) at(index uint32) *slot {
+	if index == 0 {
+		return &l.first
+	}
+	return &l.slots[index-1]
 }
 
 func permitID(index, generation uint32) uint64 { return uint64(generation)<<32 | uint64(index+1) }
@@ -50,11 +59,14 @@ func (l *ledger) full() bool { return l.live >= maxPermits }
 func (l *ledger) take(epoch uint64) {
 	var s *slot
 	if l.free != 0 {
-		s = &l.slots[l.free-1]
+		s = l.at(l.free - 1)
 		l.free = s.nextFree
 	} else {
-		l.slots = append(l.slots, slot{})
-		s = &l.slots[len(l.slots)-1]
+		if l.made > 0 {
+			l.slots = append(l.slots, slot{})
+		}
+		s = l.at(l.made)
+		l.made++
 	}
 	s.generation++
 	s.epoch = epoch
@@ -64,10 +76,10 @@ func (l *ledger) take(epoch uint64) {
 // find returns the slot of a permit that is out, or nil.
 func (l *ledger) find(id uint64) *slot {
 	index, generation := uint32(id)-1, uint32(id>>32)
-	if uint64(uint32(id)) == 0 || uint64(index) >= uint64(len(l.slots)) {
+	if uint64(uint32(id)) == 0 || index >= l.made {
 		return nil
 	}
-	if s := &l.slots[index]; s.generation == generation && generation&1 == 1 {
+	if s := l.at(index); s.generation == generation && generation&1 == 1 {
 		return s
 	}
 	return nil

@@ -25,10 +25,10 @@ type shell struct {
 	rules    Rules
 	lessor   Lessor // nil in Strict mode
 	ledger   ledger // ends with what it writes
-	last     patterns.Instant
 	granting uint64 // taken from the ledger, not yet handed to its caller
 	counts   patterns.Counts
 
+	last     patterns.Instant
 	timeless bool // rules.Timeless
 	measured bool // rules.Measured
 	closing  bool // admits nothing more
@@ -289,7 +289,6 @@ func (s *shell) report(id uint64, o patterns.Outcome, elapsed time.Duration) boo
 }
 
 func (s *shell) count(o patterns.Outcome) {
-	s.counts.Reported++
 	switch o {
 	case patterns.Success:
 		s.counts.Success++

@@ -8,11 +8,11 @@ package patterns
 type Counts struct {
 	Asked    uint64 // requests received
 	Granted  uint64 // permits handed out
-	Reported uint64 // permits that ended with an outcome
 	Success  uint64 // of Reported
 	Failure  uint64 // of Reported
 	Dropped  uint64 // of Reported
 	Ignored  uint64 // of Reported
+	Reported uint64 // permits that ended with an outcome
 
 	Rejected  uint64 // requests refused
 	Cancelled uint64 // requests whose caller left before an answer

@@ -20,6 +20,11 @@ func (m *Machine) adopt(c Config) {
 
 // record counts one result of a closed circuit, and opens it if that is enough.
 func (m *Machine) record(failed, slow bool) {
+	if !failed && m.recent.none { // a success that no window sees only ends a run
+		m.failures = 0
+		m.successes++
+		return
+	}
 	timeless := m.Timeless()
 	m.recent.addOne(m.hi, failed, slow)
 	if failed {
@@ -28,9 +33,6 @@ func (m *Machine) record(failed, slow bool) {
 	} else {
 		m.failures = 0
 		m.successes++
-		if m.recent.none { // a success changes nothing else
-			return
-		}
 	}
 	m.judge()
 	if m.Timeless() != timeless {
