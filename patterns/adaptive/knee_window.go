@@ -14,7 +14,7 @@ type window struct {
 	start, last  patterns.Instant
 	n            int // samples, less the calls that were turned away at once
 	sum, squares float64
-	hits         int     // calls that began with the limit reached
+	hits         int     // calls that took the last place
 	drops        int     // lost calls
 	away         int     // of them, those turned away at once
 	deficit      float64 // sum of the shares of the knee idle after each call
@@ -45,7 +45,7 @@ func (w *window) add(s Sample, limit, base, size float64) {
 	w.sum += rtt
 	w.squares += rtt * rtt
 	in := float64(s.InFlight)
-	if in >= math.Floor(limit) {
+	if s.Full {
 		w.hits++
 	}
 	if in <= math.Floor(limit) {

@@ -16,6 +16,8 @@ type Sample struct {
 	InFlight int
 	// Left is how many were still out after it ended.
 	Left int
+	// Full: it took the last place, so that the limit is what bounds.
+	Full bool
 	// Dropped: lost to overload, so that RTT says nothing.
 	Dropped bool
 }

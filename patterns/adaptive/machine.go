@@ -1,0 +1,227 @@
+package adaptive
+
+import (
+	"iter"
+	"math"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// Machine is the rules of an adaptive limiter, and all of its state: how many permits
+// are out, and a Limit that says how many may be. It reads no clock, takes no lock and
+// starts no goroutine: every input brings its own time, and the same inputs give the
+// same outputs. It must not be used from two goroutines at once.
+type Machine struct {
+	state State
+	cause Cause // of the last change of state
+	dirty bool  // something changed that the shell must be told
+	epoch uint64
+	hi    patterns.Instant // the largest now seen: time never runs backwards
+	due   patterns.Instant // when a forced state ends
+
+	finder   Limit
+	limit    int // what finder said last
+	inFlight int // weights of all permits out
+	leased   int // of them, those that are not in slots
+	slots    []slot
+	cutoff   cutoff
+	tenants  tenants
+	latency  float64 // moving average in ns
+
+	cfg    Config // with its defaults
+	name   string
+	origin time.Time
+	seed   uint64
+
+	refusals  [causes]*LimitError // the last ones made
+	refusedAt patterns.Instant    // when they were
+	announced int                 // the limit of the last event
+	saidAt    patterns.Instant
+	events    eventQueue
+}
+
+// slot is what is known of a permit that is out.
+type slot struct {
+	id       uint64 // 0 if there is none
+	inFlight int32  // when it was granted, itself included
+	weight   int32
+	tenant   int32
+	level    int8
+	full     bool // it took the last place
+	greedy   bool // its tenant had its share
+}
+
+// Params is what a Machine is made of.
+type Params struct {
+	// Name is the limiter's, for errors and events.
+	Name string
+	// Origin is the wall time of Instant 0.
+	Origin time.Time
+	// Now is when the Machine is made.
+	Now patterns.Instant
+	// Config is the policy. NewMachine panics if it is invalid: validate it first.
+	Config Config
+	// Seed makes the hashes of keys hard to guess.
+	Seed uint64
+}
+
+// NewMachine returns a Machine in epoch 1.
+func NewMachine(p Params) *Machine {
+	if err := p.Config.Validate(); err != nil {
+		panic(err)
+	}
+	m := &Machine{
+		name: p.Name, origin: p.Origin, seed: p.Seed, cfg: p.Config.withDefaults(),
+		epoch: 1, hi: p.Now, due: patterns.Never, saidAt: p.Now, refusedAt: p.Now,
+	}
+	m.tenants = newTenants(&m.cfg, p.Seed)
+	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
+	m.limit = m.cfg.Initial
+	m.announced = m.limit
+	return m
+}
+
+// Acquire grants a permit if there is a place for the request, and otherwise refuses
+// it with a *LimitError, or has it wait where callers may.
+func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
+	m.settle(now)
+	c := m.claim(r)
+	switch {
+	case m.state == ForcedOpen:
+		return m.refuse(CauseForced)
+	case m.state != Adapting:
+		return m.grant(id, &c, math.MaxInt32)
+	case r.Deadline != 0 && m.hi >= r.Deadline:
+		return m.refuse(CauseDeadline)
+	case c.weight > m.cfg.Max:
+		return m.refuse(CauseWeight)
+	}
+	room := m.limit - int(math.Ceil(m.cutoff.kept(c.level, c.entitled)))
+	// Whatever is kept, something runs: who never calls never learns.
+	if m.inFlight+c.weight <= room || m.inFlight == 0 {
+		return m.grant(id, &c, room)
+	}
+	return m.decline(&c, room)
+}
+
+// claim is a request in the terms of the rules.
+type claim struct {
+	weight   int
+	level    int
+	tenant   int32
+	entitled bool
+}
+
+func (m *Machine) claim(r *patterns.Request) claim {
+	c := claim{weight: max(r.Weight, 1), level: int(r.Priority - patterns.Background), entitled: true}
+	if m.cfg.Fair || m.cfg.Partitions != nil {
+		c.tenant = m.tenants.find(m.hi, r.Key, m.cfg.Partitions)
+		c.entitled = m.tenants.entitled(c.tenant, float64(m.limit))
+	}
+	return c
+}
+
+func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
+	m.inFlight += c.weight
+	s := slot{
+		id: id, inFlight: int32(min(m.inFlight, math.MaxInt32)), weight: int32(c.weight), tenant: c.tenant,
+		level: int8(c.level), full: m.inFlight >= room, greedy: !c.entitled,
+	}
+	m.keep(s)
+	m.cutoff.granted(c.level, c.entitled)
+	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
+}
+
+// decline makes a request wait if waiting is of use, that is as long as the higher
+// priorities leave its own more than half of the limit.
+func (m *Machine) decline(c *claim, room int) patterns.Decision {
+	if m.cfg.MaxWaiting > 0 && 2*room > m.limit {
+		return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
+	}
+	m.cutoff.refused(c.level, c.entitled, float64(m.limit))
+	switch {
+	case m.inFlight+c.weight > m.limit:
+		return m.refuse(CauseLimit)
+	case !c.entitled && m.cutoff.fair >= 1:
+		return m.refuse(CauseShare)
+	}
+	return m.refuse(CausePriority)
+}
+
+// Report ends the permit p and teaches the limit how it went: Dropped is a loss, Ignored
+// teaches nothing.
+func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.Outcome, elapsed time.Duration) (counted, dirty bool) {
+	m.settle(now)
+	s := m.end(p.ID)
+	counted = p.Epoch == m.epoch
+	if counted && o != patterns.Ignored && (m.state == Adapting || m.state == MetricsOnly) {
+		m.learn(s, o, elapsed)
+	}
+	return counted, m.flush()
+}
+
+func (m *Machine) learn(s slot, o patterns.Outcome, elapsed time.Duration) {
+	if o != patterns.Dropped {
+		m.latency += (float64(elapsed) - m.latency) / 16
+	}
+	m.limit = m.finder.Observe(Sample{
+		Now: m.hi, RTT: elapsed, InFlight: int(s.inFlight), Left: m.inFlight, Full: s.full, Dropped: o == patterns.Dropped,
+	})
+	m.announce()
+}
+
+// Release ends permit p without a verdict.
+func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
+	m.settle(now)
+	m.end(p.ID)
+	return m.flush()
+}
+
+// Tick ends a forced state whose time is over.
+func (m *Machine) Tick(now patterns.Instant) (dirty bool) {
+	m.settle(now)
+	return m.flush()
+}
+
+// Wake is when a forced state ends.
+func (m *Machine) Wake() patterns.Instant { return m.due }
+
+// Epoch grows when what was learned is thrown away: reports of older permits free
+// their places and teach nothing.
+func (m *Machine) Epoch() uint64 { return m.epoch }
+
+// Drain yields, oldest first, the events since the last Drain. Of more than 16 the
+// oldest are dropped, and counted in Snapshot.EventsLost.
+func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.drain() }
+
+// Timeless is false: every report is a measurement.
+func (m *Machine) Timeless() bool { return false }
+
+// Measured is true.
+func (m *Machine) Measured() bool { return true }
+
+// Refusal says that every request is refused while ForcedOpen.
+func (m *Machine) Refusal() (err error, until patterns.Instant, ok bool) {
+	if m.state != ForcedOpen {
+		return nil, 0, false
+	}
+	return m.refuse(CauseForced).Err, m.due, true
+}
+
+// settle sets the time and makes the transition that is due.
+func (m *Machine) settle(now patterns.Instant) {
+	if now > m.hi {
+		m.hi = now
+	}
+	if m.hi >= m.due && m.due != patterns.Never {
+		m.become(Adapting, CauseForcedElapsed, "")
+	}
+}
+
+// flush returns whether the shell must be told of something, and that it was.
+func (m *Machine) flush() bool {
+	d := m.dirty
+	m.dirty = false
+	return d
+}

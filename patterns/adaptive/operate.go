@@ -1,0 +1,160 @@
+package adaptive
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// Operate carries out an operator's command:
+//
+//   - Reset ends a forced state, forgets what was learned and begins at Initial.
+//   - ForceOpen, ForceClosed and MetricsOnly hold that state for op.For, or until
+//     the next command if that is 0. The limit is kept for afterwards.
+//
+// The error, if any, is a *ConfigError.
+func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
+	m.settle(now)
+	if op.For < 0 {
+		return &ConfigError{Field: "For", Value: op.For, Problem: "must not be negative"}
+	}
+	switch op.Kind {
+	case patterns.Reset:
+		m.relearn(float64(m.cfg.Initial))
+		m.become(Adapting, CauseReset, op.Note)
+	case patterns.ForceOpen:
+		m.force(ForcedOpen, op)
+	case patterns.ForceClosed:
+		m.force(ForcedClosed, op)
+	case patterns.MetricsOnly:
+		m.force(MetricsOnly, op)
+	default:
+		return &ConfigError{Field: "Kind", Value: op.Kind, Problem: "is not something a limiter can do"}
+	}
+	return nil
+}
+
+func (m *Machine) force(s State, op patterns.Operation) {
+	m.become(s, CauseForced, op.Note)
+	if op.For > 0 {
+		m.due = m.hi.Add(op.For)
+	}
+}
+
+// become is the only place where the state changes. It starts an epoch, because what
+// calls say that began under other rules is not about these.
+func (m *Machine) become(to State, cause Cause, note string) {
+	m.epoch++
+	m.events.put(StateChanged{Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note})
+	m.state, m.cause, m.due = to, cause, patterns.Never
+	m.refusals = [causes]*LimitError{}
+	m.dirty = true
+}
+
+// relearn begins with a limit and nothing else.
+func (m *Machine) relearn(limit float64) {
+	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
+	m.finder.Set(m.cfg.bounds(), limit)
+	m.limit = int(m.finder.Estimate())
+	m.cutoff.reserve, m.cutoff.fair, m.latency = [levels]float64{}, 0, 0
+}
+
+// Reconfigure changes the policy. State, epoch, permits and the estimate stay, as far
+// as the new bounds allow; what else was learned stays if the Algorithm does.
+func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
+	if err := c.Validate(); err != nil {
+		panic(err)
+	}
+	m.settle(now)
+	old, c := m.cfg, c.withDefaults()
+	if c == old {
+		return
+	}
+	m.cfg = c
+	limit := m.finder.Estimate()
+	if c.Algorithm != old.Algorithm {
+		m.finder = c.Algorithm.New(c.bounds())
+	}
+	m.finder.Set(c.bounds(), limit)
+	m.limit = int(m.finder.Estimate())
+	if c.MaxTenants != old.MaxTenants || c.Partitions != old.Partitions {
+		m.regroup()
+	}
+	m.events.put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+	m.dirty = true
+}
+
+// regroup forgets the tenants: calls in flight count for nobody any more.
+func (m *Machine) regroup() {
+	m.tenants = newTenants(&m.cfg, m.seed)
+	for i := range m.slots {
+		if s := &m.slots[i]; s.id != 0 {
+			s.tenant = 0
+			m.tenants.all[0].inFlight += s.weight
+		}
+	}
+}
+
+// Check returns an error if an invariant does not hold.
+func (m *Machine) Check() error {
+	var errs []error
+	check := func(ok bool, problem string) {
+		if !ok {
+			errs = append(errs, errors.New("adaptive: "+problem))
+		}
+	}
+	out, byLevel, greedy := m.leased, [levels]int{}, 0
+	for i := range m.slots {
+		if s := &m.slots[i]; s.id != 0 {
+			out += int(s.weight)
+			byLevel[s.level] += int(s.weight)
+			if s.greedy {
+				greedy += int(s.weight)
+			}
+		}
+	}
+	check(m.state.Valid(), fmt.Sprintf("state is %v", m.state))
+	check(m.limit >= m.cfg.Min && m.limit <= m.cfg.Max, fmt.Sprintf("limit %d is out of bounds", m.limit))
+	check(m.limit == int(m.finder.Estimate()), "limit and estimate differ")
+	check(m.leased >= 0 && m.inFlight == out, fmt.Sprintf("%d in flight, but %d permits are out", m.inFlight, out))
+	check(m.cutoff.inFlight == byLevel && m.cutoff.greedy == greedy, "priorities do not add up")
+	for i, r := range m.cutoff.reserve {
+		check(r >= 0 && r <= float64(m.cfg.Max), fmt.Sprintf("reserve %d is %v", i, r))
+	}
+	check(m.cutoff.fair >= 0 && m.cutoff.fair <= float64(m.cfg.Max), "fair reserve is out of bounds")
+	check(!math.IsNaN(m.latency), "latency is not a number")
+	check(m.due == patterns.Never || m.state != Adapting, "due without a reason")
+	return errors.Join(errs...)
+}
+
+// Repair rebuilds what Check complains of: the counts from the permits that are out,
+// and a Limit that keeps the estimate, or else begins at Min. Forced states stay.
+func (m *Machine) Repair(now patterns.Instant) {
+	m.hi = max(m.hi, now)
+	limit := float64(m.cfg.Min)
+	if m.finder != nil {
+		limit = m.cfg.bounds().clamp(m.finder.Estimate())
+	}
+	state, due := m.state, m.due
+	if !state.Valid() {
+		state, due = Adapting, patterns.Never
+	}
+	m.relearn(limit)
+	m.cutoff.inFlight, m.cutoff.greedy = [levels]int{}, 0
+	m.leased = max(m.leased, 0)
+	m.inFlight = m.leased
+	m.regroup()
+	for i := range m.slots {
+		if s := &m.slots[i]; s.id != 0 {
+			m.inFlight += int(s.weight)
+			m.cutoff.inFlight[s.level] += int(s.weight)
+			s.greedy = false
+		}
+	}
+	m.become(state, CauseRepaired, "")
+	if state != Adapting {
+		m.due = due
+	}
+}

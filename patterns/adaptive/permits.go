@@ -1,0 +1,93 @@
+package adaptive
+
+import (
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// keep enters a permit. The low half of an ID is the number of a slot that the shell
+// uses again, so that a slice will do; what does not fit it is only counted.
+func (m *Machine) keep(s slot) {
+	i := int(uint32(s.id)) - 1
+	if i < 0 || i >= maxLimit {
+		m.leased += int(s.weight)
+		return
+	}
+	for len(m.slots) <= i {
+		m.slots = append(m.slots, slot{})
+	}
+	if old := &m.slots[i]; old.id != 0 {
+		m.leased += int(old.weight) // a slot that was not free: keep the sum right
+		m.forget(old)
+	}
+	m.slots[i] = s
+	m.cutoff.inFlight[s.level] += int(s.weight)
+	m.tenants.all[s.tenant].inFlight += s.weight
+	if s.greedy {
+		m.cutoff.greedy += int(s.weight)
+	}
+}
+
+// end gives a permit's places back and returns what was known of it. A leased one has
+// an ID that no Acquire ever saw.
+func (m *Machine) end(id uint64) slot {
+	i := int(uint32(id)) - 1
+	if i >= 0 && i < len(m.slots) && m.slots[i].id == id {
+		s := m.slots[i]
+		m.forget(&m.slots[i])
+		m.inFlight -= int(s.weight)
+		return s
+	}
+	s := slot{inFlight: int32(min(m.inFlight, maxLimit)), weight: 1}
+	m.unlease(1)
+	return s
+}
+
+func (m *Machine) forget(s *slot) {
+	m.cutoff.inFlight[s.level] -= int(s.weight)
+	m.tenants.all[s.tenant].inFlight -= s.weight
+	if s.greedy {
+		m.cutoff.greedy -= int(s.weight)
+	}
+	*s = slot{}
+}
+
+func (m *Machine) unlease(n int) {
+	n = min(n, m.leased)
+	m.leased -= n
+	m.inFlight -= n
+}
+
+// Lease lends a quarter of the places left, less what is kept for higher priorities,
+// as long as more than half of the limit is free: latency is only worth knowing near
+// the limit, and there each call is measured. Tenants are not told apart in a lease,
+// so that there is none if they must be.
+func (m *Machine) Lease(_ patterns.Instant, want int) int {
+	if m.state != Adapting || m.cfg.Fair || m.cfg.Partitions != nil {
+		return 0
+	}
+	room := m.limit - m.inFlight - int(m.cutoff.kept(int(patterns.Normal-patterns.Background), true))
+	if 2*m.inFlight >= m.limit {
+		return 0
+	}
+	n := max(0, min(want, room/4))
+	m.leased += n
+	m.inFlight += n
+	return n
+}
+
+// SettleLease takes places back. Calls that were quick and good teach nothing.
+func (m *Machine) SettleLease(now patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool) {
+	m.settle(now)
+	m.unlease(t.Success + t.Failure + t.Dropped + t.Ignored + t.Unused)
+	return epoch == m.epoch, m.flush()
+}
+
+// SlowAfter is Knee.MaxLatency: what is never healthy is reported at once.
+func (m *Machine) SlowAfter() time.Duration {
+	if k, ok := m.cfg.Algorithm.(Knee); ok {
+		return k.MaxLatency
+	}
+	return 0
+}

@@ -1,0 +1,57 @@
+package adaptive
+
+import (
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+const (
+	causes = 6 // that refuse calls
+	// freshFor is how long one error is shared.
+	freshFor = patterns.Instant(100 * time.Millisecond)
+)
+
+func (c Cause) index() int {
+	switch c {
+	case CauseLimit:
+		return 0
+	case CausePriority:
+		return 1
+	case CauseShare:
+		return 2
+	case CauseDeadline:
+		return 3
+	case CauseWeight:
+		return 4
+	}
+	return 5
+}
+
+// refuse shares one error among all the calls refused for one reason in a while.
+func (m *Machine) refuse(c Cause) patterns.Decision {
+	if m.hi-m.refusedAt >= freshFor {
+		m.refusedAt = m.hi
+		m.refusals = [causes]*LimitError{}
+	}
+	e := m.refusals[c.index()]
+	if e == nil {
+		e = &LimitError{Name: m.name, Cause: c, Limit: m.limit, After: m.after(c)}
+		m.refusals[c.index()] = e
+	}
+	return patterns.Decision{Verdict: patterns.Refuse, Dirty: m.flush(), Err: e}
+}
+
+// after is when a place comes free: of limit calls that take latency each, one ends
+// every latency/limit.
+func (m *Machine) after(c Cause) time.Duration {
+	switch c {
+	case CauseLimit, CausePriority, CauseShare:
+		return time.Duration(clamp(m.latency/float64(max(m.limit, 1)), 0, float64(time.Hour)))
+	case CauseForced:
+		if m.due != patterns.Never {
+			return max(0, m.due.Sub(m.hi))
+		}
+	}
+	return 0
+}
