@@ -1,0 +1,172 @@
+package ratelimiter
+
+import (
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+type (
+	// StateChanged is the event of an operator's command, of its end, and of a repair.
+	StateChanged struct {
+		Name     string // the limiter's
+		From, To State
+		Cause    Cause
+		Epoch    uint64 // the new one
+		At       time.Time
+		Note     string // the operator's, if one did it
+	}
+
+	// LimitChanged is the event of a Reconfigure that changed something.
+	LimitChanged struct {
+		Name     string // the limiter's
+		From, To Config // with the defaults filled in
+		At       time.Time
+	}
+
+	// Limited says that requests are refused. There is at most one in a second.
+	Limited struct {
+		Name    string // the limiter's
+		Cause   Cause
+		Rate    Rate   // that refused the last one
+		Refused uint64 // since the Limited before
+		At      time.Time
+	}
+
+	// KeyOverflow says that keys share a budget because there are too many of them. There
+	// is at most one in a second.
+	KeyOverflow struct {
+		Name     string // the limiter's
+		Keys     int    // that have a budget of their own
+		Requests uint64 // of other keys, since the KeyOverflow before
+		At       time.Time
+	}
+)
+
+// Level is Warn for a repair, else Info.
+func (e StateChanged) Level() slog.Level {
+	if e.Cause == CauseRepaired {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// Level is Info.
+func (LimitChanged) Level() slog.Level { return slog.LevelInfo }
+
+// Level is Info: to refuse is what a limiter is for.
+func (Limited) Level() slog.Level { return slog.LevelInfo }
+
+// Level is Warn: callers get less than they should, and may be under attack.
+func (KeyOverflow) Level() slog.Level { return slog.LevelWarn }
+
+// Source returns the limiter's name.
+func (e StateChanged) Source() string { return e.Name }
+
+// Source returns the limiter's name.
+func (e LimitChanged) Source() string { return e.Name }
+
+// Source returns the limiter's name.
+func (e Limited) Source() string { return e.Name }
+
+// Source returns the limiter's name.
+func (e KeyOverflow) Source() string { return e.Name }
+
+// LogValue returns the event as a group.
+func (e StateChanged) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("from", e.From.String()), slog.String("to", e.To.String()),
+		slog.String("cause", string(e.Cause)), slog.Uint64("epoch", e.Epoch),
+	}
+	if e.Note != "" {
+		attrs = append(attrs, slog.String("note", e.Note))
+	}
+	return group("state-changed", e.Name, e.At, attrs...)
+}
+
+// LogValue returns the event as a group.
+func (e LimitChanged) LogValue() slog.Value {
+	return group("limit-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
+}
+
+// LogValue returns the event as a group.
+func (e Limited) LogValue() slog.Value {
+	return group("limited", e.Name, e.At,
+		slog.String("cause", string(e.Cause)), slog.String("rate", e.Rate.String()), slog.Uint64("refused", e.Refused))
+}
+
+// LogValue returns the event as a group.
+func (e KeyOverflow) LogValue() slog.Value {
+	return group("key-overflow", e.Name, e.At, slog.Int("keys", e.Keys), slog.Uint64("requests", e.Requests))
+}
+
+func group(event, name string, at time.Time, more ...slog.Attr) slog.Value {
+	attrs := []slog.Attr{slog.String("event", event), slog.String("guard", name)}
+	return slog.GroupValue(append(append(attrs, more...), slog.Time("at", at))...)
+}
+
+// WasLimited reports whether e is a Limited.
+func WasLimited(e patterns.Event) bool { _, ok := e.(Limited); return ok }
+
+// Overflowed reports whether e is a KeyOverflow.
+func Overflowed(e patterns.Event) bool { _, ok := e.(KeyOverflow); return ok }
+
+// WasChanged reports whether e is a LimitChanged.
+func WasChanged(e patterns.Event) bool { _, ok := e.(LimitChanged); return ok }
+
+// noticeEvery is how far apart two events about the same trouble are.
+const noticeEvery = time.Second
+
+// notice says when to speak of something that happens often.
+type notice struct {
+	count uint64 // since it was spoken of
+	next  patterns.Instant
+}
+
+// add counts one more, and returns how many there were if it is time to say so.
+func (n *notice) add(now patterns.Instant) (count uint64, due bool) {
+	n.count++
+	if now < n.next {
+		return 0, false
+	}
+	count, n.count, n.next = n.count, 0, now.Add(noticeEvery)
+	return count, true
+}
+
+// maxEvents is how many events wait for a Drain at most.
+const maxEvents = 16
+
+// eventQueue holds the newest events nobody has drained.
+type eventQueue struct {
+	ring [maxEvents]patterns.Event
+	next int // the cell to read
+	n    int
+	lost uint64 // dropped because the ring was full
+}
+
+func (q *eventQueue) put(e patterns.Event) {
+	if q.n == maxEvents {
+		q.next = (q.next + 1) % maxEvents
+		q.n--
+		q.lost++
+	}
+	q.ring[(q.next+q.n)%maxEvents] = e
+	q.n++
+}
+
+// drain yields and removes, oldest first, until the consumer stops.
+func (q *eventQueue) drain() iter.Seq[patterns.Event] {
+	return func(yield func(patterns.Event) bool) {
+		for q.n > 0 {
+			e := q.ring[q.next]
+			q.ring[q.next] = nil
+			q.next = (q.next + 1) % maxEvents
+			q.n--
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}

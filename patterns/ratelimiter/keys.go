@@ -1,0 +1,282 @@
+package ratelimiter
+
+import (
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/fingerprint"
+	"github.com/bulwark-go/bulwark/patterns/internal/keyed"
+	"github.com/bulwark-go/bulwark/patterns/internal/rate"
+)
+
+// keys are the budgets of a limiter with Config.MaxKeys. A key is known by its
+// fingerprint. One that has used nothing that still counts needs no record, so that a
+// record may be dropped as soon as that is so and never before: to drop one that counts
+// would give its key a fresh budget. When there is no room, further keys share
+// overflowShares budgets with the same rates.
+type keys struct {
+	seed  fingerprint.Seed
+	tiers *rate.Tiers
+	table *keyed.Table
+
+	changes   []change // those that some page has yet to follow, the oldest first
+	version   uint32   // of tiers; changes[i] made version − len(changes) + i + 1
+	overrides map[fingerprint.Key]*override
+
+	shares     []uint64 // overflowShares budgets
+	overflowed uint64   // requests that met one of them
+	scratch    []uint64 // of a key that is not known yet
+
+	drained patterns.Instant // when Repair took all there is from keys not known
+	until   patterns.Instant // when that no longer matters
+
+	recent      [maxRecent]byte // the last key
+	recentLen   int             // -1: none
+	recentPrint fingerprint.Key
+	sweepAt     patterns.Instant
+}
+
+// change is a Reconfigure.
+type change struct {
+	from, to *rate.Tiers
+	at       patterns.Instant
+}
+
+// override is a key with rates of its own.
+type override struct {
+	rates []Rate
+	tiers *rate.Tiers
+	state []uint64
+}
+
+// budget is where a key stands.
+type budget struct {
+	tiers *rate.Tiers
+	rates []Rate
+	state []uint64
+	key   fingerprint.Key
+	fresh bool // the state is not kept yet
+	over  bool // the state is shared
+}
+
+const (
+	overflowShares = 64
+	maxOverrides   = 10_000
+	maxRecent      = 64
+	maxChanges     = 64
+
+	// A new key pays for the sweep of a few slots, so that a table never grows because of
+	// keys that are gone, and in quiet times a timer sees to it, a page at a time.
+	sweepSlots     = 8
+	sweepFullSlots = 32
+	sweepCycle     = 10 * time.Second
+	sweepSoon      = 10 * time.Millisecond
+	sweepLate      = time.Second
+)
+
+func newKeys(seed fingerprint.Seed, tiers *rate.Tiers, maxKeys int, now patterns.Instant) *keys {
+	k := &keys{seed: seed, recentLen: -1, sweepAt: patterns.Never}
+	k.overrides = make(map[fingerprint.Key]*override)
+	k.adopt(tiers, maxKeys, now)
+	return k
+}
+
+// adopt starts with empty budgets.
+func (k *keys) adopt(tiers *rate.Tiers, maxKeys int, now patterns.Instant) {
+	words := tiers.Words()
+	k.tiers, k.version, k.changes = tiers, 0, nil
+	k.scratch = make([]uint64, words)
+	k.shares = make([]uint64, overflowShares*words)
+	for i := range overflowShares {
+		tiers.Start(k.shares[i*words:(i+1)*words], int64(now))
+	}
+	k.table = keyed.New(words, maxKeys, k.follow)
+}
+
+// print returns the key's fingerprint. That of the last key is remembered, with a copy
+// of it: the caller's may lie in a buffer that is used again.
+func (k *keys) print(key string) fingerprint.Key {
+	if len(key) == k.recentLen && string(k.recent[:len(key)]) == key {
+		return k.recentPrint
+	}
+	p := fingerprint.Of(k.seed, key)
+	if len(key) <= maxRecent {
+		k.recentLen = copy(k.recent[:], key)
+		k.recentPrint = p
+	}
+	return p
+}
+
+// find returns where a key stands. It is valid until the next find or keep.
+func (k *keys) find(now patterns.Instant, p fingerprint.Key, rates []Rate) budget {
+	if len(k.overrides) > 0 {
+		if o := k.overrides[p]; o != nil {
+			return budget{tiers: o.tiers, rates: o.rates, state: o.state, key: p}
+		}
+	}
+	b := budget{tiers: k.tiers, rates: rates, key: p}
+	if b.state = k.table.Find(p); b.state != nil {
+		return b
+	}
+	share := k.share(p)
+	if k.table.Full() {
+		if k.sweep(now, sweepFullSlots); k.table.Full() {
+			b.state, b.over = share, true
+			return b
+		}
+	}
+	b.state, b.fresh = k.scratch, true
+	switch {
+	case !k.tiers.Fresh(share, int64(now)):
+		// The key may have had all of this. It does not get it again.
+		copy(k.scratch, share)
+	case now < k.until:
+		k.tiers.Drain(k.scratch, int64(k.drained))
+	default:
+		k.tiers.Start(k.scratch, int64(now))
+	}
+	return b
+}
+
+// share is the budget that a key without room shares.
+func (k *keys) share(p fingerprint.Key) []uint64 {
+	words := k.tiers.Words()
+	i := int(p.Low%overflowShares) * words
+	return k.shares[i : i+words : i+words]
+}
+
+// keep makes a record for a key that find called fresh, if there is room: find saw to
+// that but for one case in 2^40, and then the key shares.
+func (k *keys) keep(now patterns.Instant, b *budget) {
+	k.sweep(now, sweepSlots)
+	b.fresh = false
+	if b.state = k.table.Insert(b.key); b.state == nil {
+		b.state, b.over = k.share(b.key), true
+		return
+	}
+	copy(b.state, k.scratch)
+}
+
+// sweep drops the records of some keys that say nothing any more.
+func (k *keys) sweep(now patterns.Instant, slots int) {
+	k.table.Sweep(slots, func(s []uint64) bool { return k.tiers.Fresh(s, int64(now)) })
+}
+
+// tick sweeps a page if it is time to.
+func (k *keys) tick(now patterns.Instant) {
+	if now < k.sweepAt {
+		return
+	}
+	k.table.SweepPage(func(s []uint64) bool { return k.tiers.Fresh(s, int64(now)) })
+	k.prune()
+	k.sweepAt = patterns.Never
+	if k.table.Len() > 0 || k.table.Pages() > 1 {
+		k.sweepAt = now.Add(min(max(sweepCycle/time.Duration(k.table.Pages()), sweepSoon), sweepLate))
+	}
+}
+
+// change makes to the rates of all keys, as of now. Records follow a page at a time when
+// they are next looked at, as if they had at once; only if the new rates need another
+// number of words all of them are rewritten here.
+func (k *keys) change(now patterns.Instant, to *rate.Tiers, maxKeys int) {
+	from := k.tiers
+	if !from.SameShape(to) {
+		k.rebuild(now, to, maxKeys)
+		return
+	}
+	k.tiers = to
+	k.table.SetMax(maxKeys)
+	k.version++
+	k.changes = append(k.changes, change{from, to, now})
+	k.table.SetVersion(k.version)
+	for i := range overflowShares {
+		s := k.shares[i*to.Words() : (i+1)*to.Words()]
+		from.Convert(s, to, s, int64(now))
+	}
+	if k.prune(); len(k.changes) > maxChanges {
+		k.table.All(func(fingerprint.Key, []uint64) {})
+		k.changes = nil
+	}
+}
+
+// rebuild writes every record anew.
+func (k *keys) rebuild(now patterns.Instant, to *rate.Tiers, maxKeys int) {
+	from, table, shares := k.tiers, k.table, k.shares
+	k.adopt(to, max(maxKeys, table.Len()), now)
+	table.All(func(p fingerprint.Key, s []uint64) {
+		if dst := k.table.Insert(p); dst != nil {
+			from.Convert(s, to, dst, int64(now))
+		}
+	})
+	k.table.SetMax(maxKeys)
+	for i := range overflowShares {
+		from.Convert(shares[i*from.Words():(i+1)*from.Words()], to, k.shares[i*to.Words():(i+1)*to.Words()], int64(now))
+	}
+}
+
+// follow brings the state of a key through the changes since version.
+func (k *keys) follow(version uint32, s []uint64) {
+	for _, c := range k.changes[len(k.changes)-int(k.version-version):] {
+		c.from.Convert(s, c.to, s, int64(c.at))
+	}
+}
+
+// prune forgets the changes that all pages have followed.
+func (k *keys) prune() {
+	if len(k.changes) > 0 {
+		k.changes = k.changes[len(k.changes)-int(k.version-k.table.Oldest()):]
+	}
+}
+
+// setOverride gives a key rates of its own, and keeps what it used. It returns false
+// if there are too many.
+func (k *keys) setOverride(now patterns.Instant, p fingerprint.Key, rates []Rate, tiers *rate.Tiers) bool {
+	if k.overrides[p] == nil && len(k.overrides) >= maxOverrides {
+		return false
+	}
+	b := k.find(now, p, nil)
+	o := &override{rates: rates, tiers: tiers, state: make([]uint64, tiers.Words())}
+	b.tiers.Convert(b.state, tiers, o.state, int64(now))
+	k.table.Delete(p)
+	k.overrides[p] = o
+	return true
+}
+
+// dropOverride gives a key the rates of all again, and keeps what it used.
+func (k *keys) dropOverride(now patterns.Instant, p fingerprint.Key) bool {
+	o := k.overrides[p]
+	if o == nil {
+		return false
+	}
+	delete(k.overrides, p)
+	if b := k.find(now, p, nil); b.fresh {
+		k.keep(now, &b)
+		if !b.over {
+			o.tiers.Convert(o.state, k.tiers, b.state, int64(now))
+		}
+	}
+	return true
+}
+
+// reset forgets what all keys used.
+func (k *keys) reset(now patterns.Instant) {
+	k.adopt(k.tiers, k.table.Max(), now)
+	k.until = 0
+	for _, o := range k.overrides {
+		o.tiers.Start(o.state, int64(now))
+	}
+}
+
+// repair starts anew with budgets that are all used up.
+func (k *keys) repair(now patterns.Instant) {
+	k.adopt(k.tiers, k.table.Max(), now)
+	k.tiers.Drain(k.scratch, int64(now))
+	k.drained, k.until = now, now.Add(time.Duration(k.tiers.Reset(k.scratch, int64(now))))
+	words := k.tiers.Words()
+	for i := range overflowShares {
+		copy(k.shares[i*words:], k.scratch)
+	}
+	for _, o := range k.overrides {
+		o.tiers.Drain(o.state, int64(now))
+	}
+}

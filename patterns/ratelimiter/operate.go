@@ -1,0 +1,206 @@
+package ratelimiter
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/rate"
+)
+
+// Operate carries out an operator's command:
+//
+//   - Reset ends a forced state and forgets what was used, by all keys.
+//   - ForceOpen refuses every request, ForceClosed lets every one pass and counts none,
+//     MetricsOnly lets every one pass and counts those that the rates have room for.
+//     Each holds for op.For, or until the next command if that is 0. Then the limiter
+//     limits again, by what was used before and meanwhile.
+//
+// Each begins an epoch: permits that are out give nothing back any more. The error, if
+// any, is a *ConfigError.
+func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
+	m.settle(now)
+	if op.For < 0 {
+		return &ConfigError{Field: "For", Value: op.For, Problem: "must not be negative"}
+	}
+	var to State
+	switch op.Kind {
+	case patterns.Reset:
+		m.reset()
+		m.become(Limiting, CauseReset, op.Note)
+		return nil
+	case patterns.ForceOpen:
+		to = ForcedOpen
+	case patterns.ForceClosed:
+		to = ForcedClosed
+	case patterns.MetricsOnly:
+		to = MetricsOnly
+	default:
+		return &ConfigError{Field: "Kind", Value: op.Kind, Problem: "is not something a limiter can do"}
+	}
+	m.become(to, CauseForced, op.Note)
+	if op.For > 0 {
+		m.until = m.hi.Add(op.For)
+	}
+	return nil
+}
+
+// become is the only place where the state changes. It starts an epoch.
+func (m *Machine) become(to State, cause Cause, note string) {
+	m.epoch++
+	m.events.put(StateChanged{
+		Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note,
+	})
+	m.state = to
+	m.until = patterns.Never
+	m.grants.forget()
+	m.lent.forget()
+	m.askAgain()
+}
+
+func (m *Machine) reset() {
+	m.tiers.Start(m.single, int64(m.hi))
+	if m.keys != nil {
+		m.keys.reset(m.hi)
+	}
+}
+
+// acquireForced answers where an operator decides and not the rates.
+func (m *Machine) acquireForced(id uint64, r *patterns.Request, n int64) patterns.Decision {
+	switch {
+	case m.state == ForcedOpen:
+		return patterns.Decision{Dirty: m.flush(), Err: m.forcedError()}
+	case m.state == MetricsOnly && n > 0:
+		if b := m.find(r.Key); m.fits(&b, n) {
+			m.grants.put(id, m.charge(&b, n))
+		}
+	}
+	return m.grant()
+}
+
+func (m *Machine) forcedError() *LimitError {
+	return m.refusals.find(m, refusal{cause: CauseForced, retryAt: m.until, resetAt: patterns.Never})
+}
+
+// Reconfigure changes the policy and keeps what was used. A bucket keeps its tokens, as
+// many as have room: full stays what it was and is not made fuller. Otherwise what was
+// used stays used. State and epoch stay; permits that are out give nothing back any
+// more. MaxWaiting stays what it was, because the queue is not the Machine's, and so do
+// Mode and whether there are keys. Rates of single keys stay.
+//
+// With keys this takes no time: each follows when it is next asked for. Only if a key
+// then has more or fewer words (see Algorithm) all of them are rewritten at once, which
+// takes about a tenth of a second for a million.
+func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
+	if err := c.Validate(); err != nil {
+		panic(err)
+	}
+	m.settle(now)
+	old, c := m.cfg, c.withDefaults()
+	c.MaxWaiting, c.Mode = old.MaxWaiting, old.Mode
+	if c.MaxWaiting == 0 {
+		c.MaxWait = 0
+	}
+	if (c.MaxKeys > 0) != (old.MaxKeys > 0) {
+		c.MaxKeys = old.MaxKeys
+	}
+	if c == old {
+		return
+	}
+	from := m.tiers
+	m.adopt(c)
+	single := make([]uint64, m.tiers.Words())
+	from.Convert(m.single, m.tiers, single, int64(m.hi))
+	m.single = single
+	if m.keys != nil {
+		m.keys.change(m.hi, m.tiers, c.MaxKeys)
+	}
+	m.lent.withhold(m.hi, m.single)
+	m.grants.forget()
+	m.events.put(LimitChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+	m.askAgain()
+}
+
+// Override gives one key rates of its own instead of the Config's, by the same
+// Algorithm, and keeps what it used. At most 10,000 keys may have some; they do not count
+// as MaxKeys. They stay until RemoveOverride. The error is a *ConfigError for each fault.
+func (m *Machine) Override(now patterns.Instant, key string, rates ...Rate) error {
+	m.settle(now)
+	if m.keys == nil {
+		return &ConfigError{Field: "MaxKeys", Value: 0, Problem: "must be set for a key to have rates of its own"}
+	}
+	c := m.cfg
+	c.Rate, c.Tiers = Rate{}, Several(rates...)
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	c = c.withDefaults()
+	if !m.keys.setOverride(m.hi, m.keys.print(key), c.rates(), c.build(utc(m.origin))) {
+		return &ConfigError{Field: "Override", Value: maxOverrides, Problem: "keys have rates of their own already"}
+	}
+	m.grants.forget()
+	return nil
+}
+
+// RemoveOverride lets the Config's rates hold for a key again, and keeps what it used.
+// It returns false if the key has none of its own.
+func (m *Machine) RemoveOverride(now patterns.Instant, key string) bool {
+	m.settle(now)
+	if m.keys == nil || !m.keys.dropOverride(m.hi, m.keys.print(key)) {
+		return false
+	}
+	m.grants.forget()
+	return true
+}
+
+// Check returns an error if an invariant does not hold. Of keys, it looks at those that
+// are shared or have rates of their own, and at how the others are stored.
+func (m *Machine) Check() error {
+	var errs []error
+	check := func(ok bool, problem string) {
+		if !ok {
+			errs = append(errs, errors.New("ratelimiter: "+problem))
+		}
+	}
+	check(m.state.Valid(), fmt.Sprintf("state is %v", m.state))
+	check(m.state != Limiting || m.until == patterns.Never, "an end of being forced without being forced")
+	check(m.lent.now >= 0 && m.lent.before >= 0, "less than nothing is lent")
+	check(len(m.grants.places)&(len(m.grants.places)-1) == 0, "permits have no place")
+	sound := func(t *rate.Tiers, s []uint64, whose string) {
+		problem := "its words are not as many as its rules need"
+		if len(s) == t.Words() {
+			problem = t.Check(s, int64(m.hi))
+		}
+		check(problem == "", whose+": "+problem)
+	}
+	sound(m.tiers, m.single, "the budget")
+	if m.keys == nil {
+		return errors.Join(errs...)
+	}
+	for i := range overflowShares {
+		words := m.tiers.Words()
+		sound(m.tiers, m.keys.shares[i*words:(i+1)*words], "a shared budget")
+	}
+	for _, o := range m.keys.overrides {
+		sound(o.tiers, o.state, "the budget of a key")
+	}
+	return errors.Join(append(errs, m.keys.table.Check())...)
+}
+
+// Repair rebuilds what Check complains of, and never opens the gate: every budget
+// starts used up, and fills from now on.
+func (m *Machine) Repair(now patterns.Instant) {
+	m.hi = min(max(m.hi, now), latest)
+	state, until := m.state, m.until
+	if !state.Valid() || state == Limiting {
+		state, until = Limiting, patterns.Never
+	}
+	m.single = make([]uint64, m.tiers.Words())
+	m.tiers.Drain(m.single, int64(m.hi))
+	m.grants = grants{}
+	if m.keys != nil {
+		m.keys.repair(m.hi)
+	}
+	m.become(state, CauseRepaired, "")
+	m.until = until
+}
