@@ -25,15 +25,16 @@ const (
 // a pool hints which one to try, so that goroutines of one processor mostly stay on
 // one cell. Losing a hint, as at a garbage collection, costs time and nothing else.
 type cells struct {
+	// Only read, at every call.
 	size int
 	ttl  time.Duration
 	all  []cell
 	hint sync.Pool
-	turn atomic.Uint32 // next cell to hint
-
 	// slowAfter is what a success may take, in nanoseconds, to stay with its lease.
 	slowAfter atomic.Int64
 
+	_        [cacheLine]byte
+	turn     atomic.Uint32            // next cell to hint
 	refused  atomic.Pointer[[]stripe] // made when a guard first refuses in advance
 	repeated atomic.Uint64            // reports that found their permit settled
 
@@ -47,10 +48,14 @@ type cells struct {
 }
 
 // cell holds the permits of one lease at a time, and the records of some before it.
+// Its permits' Settler is the cell itself, so that a report finds it at once.
 type cell struct {
-	spend atomic.Uint64 // number of the lease, its limit, and how many are spent
-	index int
-	_     [cacheLine - 16]byte
+	spend   atomic.Uint64 // number of the lease, its limit, and how many are spent
+	home    *Handle
+	settled []atomic.Uint64 // of all its records: never another slice
+	words   uint32          // of it for each record
+	index   int
+	_       [cacheLine - 56]byte
 
 	records [leasesPerCell]leaseRecord
 	_       [cacheLine]byte
@@ -67,7 +72,7 @@ type stripe struct {
 // leaseRecord knows which permits of a lease ended. Each settled word carries the
 // lease's number, so that a late report cannot settle a later lease's permit.
 type leaseRecord struct {
-	settled []atomic.Uint64 // never another slice: callers read it at any time
+	settled []atomic.Uint64 // its share of the cell's
 	leaseAccount
 }
 
@@ -76,9 +81,10 @@ type leaseAccount struct {
 	number  uint32 // 0: unused
 	epoch   uint64
 	granted patterns.Instant
-	issued  int // permits spent of it, once it is over
-	folded  int // successes that the rules know of
-	others  int // permits that ended by message: failures, slow ones, released ones
+	over    bool // nothing more is spent of it
+	issued  int  // permits spent of it, once it is over
+	folded  int  // successes that the rules know of
+	others  int  // permits that ended by message: failures, slow ones, released ones
 }
 
 // leaseTotals count permits of leases: handed to callers, ended, and ended by message.
@@ -94,9 +100,10 @@ func newCells(mode patterns.Mode) *cells {
 	cs.all = make([]cell, min(2*runtime.GOMAXPROCS(0), maxCells))
 	for i := range cs.all {
 		c := &cs.all[i]
-		c.index = i
+		c.index, c.words = i, uint32(words)
+		c.settled = make([]atomic.Uint64, leasesPerCell*words)
 		for r := range c.records {
-			c.records[r].settled = make([]atomic.Uint64, words)
+			c.records[r].settled = c.settled[r*words : (r+1)*words : (r+1)*words]
 		}
 	}
 	cs.hint.New = func() any { return &cs.all[cs.turn.Add(1)%uint32(len(cs.all))] }
@@ -166,11 +173,19 @@ const (
 
 // claim ends the permit id.
 func (cs *cells) claim(id uint64) claim {
-	index, number, place := splitLeasedID(id)
-	if index >= len(cs.all) || place >= cs.size || number == 0 {
+	if index, _, place := splitLeasedID(id); index < len(cs.all) && place < cs.size {
+		return cs.all[index].claim(id)
+	}
+	return claimUnknown
+}
+
+// claim ends the permit id, which is one of the cell's.
+func (c *cell) claim(id uint64) claim {
+	number, place := uint32(id>>16), uint32(uint16(id))
+	if number == 0 {
 		return claimUnknown
 	}
-	word := &cs.all[index].records[number%leasesPerCell].settled[place/wordBits]
+	word := &c.settled[number%leasesPerCell*c.words+place/wordBits]
 	bit := uint64(1) << (place % wordBits)
 	for {
 		w := word.Load()
@@ -184,6 +199,24 @@ func (cs *cells) claim(id uint64) claim {
 		}
 	}
 }
+
+// Settle implements patterns.Settler: a success, unless it was slow, is noted in the
+// cell, and everything else goes to the actor.
+func (c *cell) Settle(id uint64, since patterns.Instant, o patterns.Outcome) bool {
+	if o == patterns.Success && since == 0 {
+		switch c.claim(id) {
+		case claimed:
+			return true
+		case claimRepeated:
+			c.home.shell.cells.repeated.Add(1)
+			return false
+		}
+	}
+	return c.home.Settle(id, since, o)
+}
+
+// Release implements patterns.Settler.
+func (c *cell) Release(id uint64) { c.home.Release(id) }
 
 // settledCount returns how many permits of the record's lease have ended.
 func (r *leaseRecord) settledCount() (n int) {

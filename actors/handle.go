@@ -36,7 +36,11 @@ var (
 )
 
 func newHandle(s *shell, terms *patterns.Terms) *Handle {
-	return &Handle{name: s.name, shell: s, terms: terms, spin: runtime.GOMAXPROCS(0) > 1}
+	h := &Handle{name: s.name, shell: s, terms: terms, spin: runtime.GOMAXPROCS(0) > 1}
+	for i := range s.cells.all {
+		s.cells.all[i].home = h
+	}
+	return h
 }
 
 // Name returns the name the guard was spawned with.
@@ -77,7 +81,7 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 		id, ok := c.take()
 		s.cells.hint.Put(c)
 		if ok {
-			return patterns.NewPermit(h, id, since), nil
+			return patterns.NewPermit(c, id, since), nil
 		}
 		return h.fetchLease(ctx, c, since)
 	}

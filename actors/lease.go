@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -30,7 +31,10 @@ func (s *shell) renew(c *cell) (id uint64, ok bool) {
 	if s.crashes != nil {
 		s.crashes.before(Acquire{})
 	}
-	now := s.now()
+	now := s.last
+	if !s.timeless || s.cells.sweepAt == patterns.Never {
+		now = s.now()
+	}
 	if s.rules.Tick(now) {
 		s.settle()
 	}
@@ -85,7 +89,7 @@ func (s *shell) closeLease(c *cell) uint32 {
 	c.revoke()
 	number, _, spent := unpackSpend(c.spend.Load())
 	if r := &c.records[number%leasesPerCell]; number != 0 && r.number == number {
-		r.issued = spent
+		r.issued, r.over = spent, true
 		if unused := limit - spent; unused > 0 {
 			_, dirty := s.lessor.SettleLease(s.last, r.epoch, patterns.Tally{Unused: unused})
 			s.cells.dirty = s.cells.dirty || dirty
@@ -113,14 +117,13 @@ func (s *shell) retire(c *cell, r *leaseRecord, now patterns.Instant) {
 	for i := range r.settled {
 		// Once the word has lost its lease's number, a late report comes by message.
 		w := uint32(r.settled[i].Swap(0))
-		for place := i * wordBits; place < min(r.issued, (i+1)*wordBits); place++ {
-			if w&(1<<(place%wordBits)) != 0 {
-				ended++
-				continue
-			}
+		issued := uint32(uint64(1)<<min(max(r.issued-i*wordBits, 0), wordBits) - 1)
+		ended += bits.OnesCount32(w & issued)
+		for out := issued &^ w; out != 0; out &= out - 1 {
 			if s.cells.stragglers == nil {
 				s.cells.stragglers = make(map[uint64]uint64)
 			}
+			place := i*wordBits + bits.TrailingZeros32(out)
 			s.cells.stragglers[leasedID(c.index, r.number, place)] = r.epoch
 		}
 	}
@@ -141,9 +144,11 @@ func (s *shell) foldCells(now patterns.Instant) {
 
 func (s *shell) foldCell(c *cell, now patterns.Instant) {
 	for i := range c.records {
-		if r := &c.records[i]; r.number != 0 {
-			s.foldSuccesses(&r.leaseAccount, r.settledCount(), now)
+		r := &c.records[i]
+		if r.number == 0 || r.over && r.folded+r.others == r.issued {
+			continue
 		}
+		s.foldSuccesses(&r.leaseAccount, r.settledCount(), now)
 	}
 }
 

@@ -64,6 +64,20 @@ func (g *slotsGuard) acquire(t testing.TB) patterns.Permit {
 	return permit
 }
 
+// acquireIn is acquire for a caller whose hint is the i-th cell.
+func (g *slotsGuard) acquireIn(t testing.TB, i int) patterns.Permit {
+	t.Helper()
+	c := &g.shell.cells.all[i]
+	id, ok := c.take()
+	if !ok {
+		g.look(t, func(*slots) { id, ok = g.shell.renew(c) })
+	}
+	if !ok {
+		t.Fatal("no lease")
+	}
+	return patterns.NewPermit(g, id, 0)
+}
+
 // guardsForLeases returns a registry that ends with the test. Package actorstest has
 // a better one, but it imports this package.
 func guardsForLeases(t testing.TB) *Registry {
@@ -156,8 +170,8 @@ func TestALeasedPermitEndsExactlyOnce(t *testing.T) {
 }
 
 func TestReportsOfLeasedPermitsThatNeverWere(t *testing.T) {
-	leased := spawnSlots(t, newSlots(100), patterns.Leased(8, time.Hour), 0)
-	strict := spawnSlots(t, newSlots(100), patterns.Strict, 0)
+	leased := spawnSlots(t, newSlots(1<<20), patterns.Leased(8, time.Hour), 0)
+	strict := spawnSlots(t, newSlots(1<<20), patterns.Strict, 0)
 	p := leased.acquire(t)
 	_, number, _ := splitLeasedID(p.ID())
 	for _, g := range []*slotsGuard{leased, strict} {
@@ -418,7 +432,7 @@ func TestACommandFindsNothingLentThatIsNotInFlight(t *testing.T) {
 		},
 		"reconfigure": func(g *slotsGuard, t *testing.T) error { return g.Reconfigure(t.Context(), slotsConfig{Capacity: 3}) },
 	} {
-		g := spawnSlots(t, newSlots(100), patterns.Leased(64, time.Hour), 0)
+		g := spawnSlots(t, newSlots(1<<20), patterns.Leased(64, time.Hour), 0)
 		held := []patterns.Permit{g.acquire(t), g.acquire(t), g.acquire(t)}
 		if err := command(g, t); err != nil {
 			t.Fatal(err)
