@@ -33,7 +33,7 @@ func TestWaitersAreServedFromIdleLeases(t *testing.T) {
 
 func TestANewSlowThresholdReachesLeasedPermits(t *testing.T) {
 	inLeaseBubble(t, func(t *testing.T) {
-		m := newSlots(1<<20)
+		m := newSlots(1 << 20)
 		g := spawnSlots(t, m, patterns.Leased(8, time.Hour), 0)
 		call := func(took time.Duration) (byMessage int) {
 			p := g.acquire(t)
