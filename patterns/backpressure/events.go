@@ -16,6 +16,7 @@ type (
 		Pending int
 		Limit   int           // MaxPending
 		After   time.Duration // since the transition before, or the start
+		Epoch   uint64        // which it began, or, calm again, ended
 		At      time.Time
 	}
 
@@ -48,7 +49,8 @@ func (e ConfigChanged) Source() string { return e.Name }
 func (e Pressure) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("event", "pressure"), slog.String("guard", e.Name), slog.Bool("on", e.On),
-		slog.Int("pending", e.Pending), slog.Int("limit", e.Limit), slog.Duration("after", e.After), slog.Time("at", e.At),
+		slog.Int("pending", e.Pending), slog.Int("limit", e.Limit), slog.Duration("after", e.After),
+		slog.Uint64("epoch", e.Epoch), slog.Time("at", e.At),
 	)
 }
 

@@ -218,7 +218,7 @@ func (m *Machine) announce() {
 		m.heated += after
 	}
 	m.since = m.hi
-	m.events.put(Pressure{Name: m.name, On: m.hot, Pending: m.pending, Limit: m.limit, After: after, At: m.wall(m.hi)})
+	m.events.put(Pressure{Name: m.name, On: m.hot, Pending: m.pending, Limit: m.limit, After: after, Epoch: m.epoch, At: m.wall(m.hi)})
 	m.dirty = true
 }
 

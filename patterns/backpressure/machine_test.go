@@ -266,7 +266,7 @@ func TestTheValve(t *testing.T) {
 func TestAnEventKnowsWhenItHappened(t *testing.T) {
 	s := run(t, small, "+1s a +1s a +1s a +1s a")
 	got := s.drained()
-	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", On: true, Pending: 4, Limit: 5, After: 4*time.Second + 1, At: origin.Add(4*time.Second + 1)}) {
+	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", On: true, Pending: 4, Limit: 5, After: 4*time.Second + 1, Epoch: 2, At: origin.Add(4*time.Second + 1)}) {
 		t.Fatalf("events %+v", got)
 	}
 	s.now = s.now.Add(time.Second)
@@ -274,7 +274,7 @@ func TestAnEventKnowsWhenItHappened(t *testing.T) {
 		s.end("", patterns.Success)
 	}
 	got = s.drained()
-	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", Pending: 1, Limit: 5, After: time.Second, At: origin.Add(5*time.Second + 1)}) {
+	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", Pending: 1, Limit: 5, After: time.Second, Epoch: 2, At: origin.Add(5*time.Second + 1)}) {
 		t.Errorf("events %+v", got)
 	}
 }

@@ -25,7 +25,9 @@ type PanicError struct {
 	Stack []byte // of the goroutine that panicked
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("panic in a stage: %v\n\n%s", e.Value, e.Stack) }
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("panic in a stage: %v\n\n%s", e.Value, e.Stack)
+}
 
 // Unwrap returns the panic's value if it is an error.
 func (e *PanicError) Unwrap() error {
@@ -180,7 +182,8 @@ func (f *flow[In, Out]) start(item In) bool {
 	}
 	permit, err := f.guard.Acquire(f.ctx)
 	switch {
-	case err != nil && f.ctx.Err() != nil:
+	case f.ctx.Err() != nil: // perhaps while the permit was on its way
+		permit.Release()
 		return false
 	case err != nil:
 		f.deliver(f.place(), result[Out]{err: err})

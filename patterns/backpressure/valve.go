@@ -125,10 +125,11 @@ func (v *Valve) Pressure(ctx context.Context) iter.Seq[bool] {
 		events, stop := v.guards.Subscribe(actors.From(v.Name()),
 			actors.Only[Pressure](), actors.Only[actors.Stopped](), actors.Only[actors.GaveUp]())
 		defer stop()
-		seen, ok := v.Snapshot(ctx)
-		if !ok || !yield(seen.Hot) {
+		s, ok := v.Snapshot(ctx)
+		if !ok || !yield(s.Hot) {
 			return
 		}
+		seen := phase{s.Epoch, s.Hot}
 		for {
 			var ev actors.Event
 			select {
@@ -139,24 +140,33 @@ func (v *Valve) Pressure(ctx context.Context) iter.Seq[bool] {
 			next := seen
 			switch ev := ev.(type) {
 			case Pressure:
-				if !ev.At.After(seen.Since) { // it is in what was seen
-					continue
-				}
-				next.Hot, next.Since = ev.On, ev.At
+				next = phase{ev.Epoch, ev.On}
 			case actors.Missed:
-				if next, ok = v.Snapshot(ctx); !ok {
+				if s, ok = v.Snapshot(ctx); !ok {
 					return
 				}
+				next = phase{s.Epoch, s.Hot}
 			default: // it has stopped, or the registry has
 				return
 			}
-			if next.Hot != seen.Hot && !yield(next.Hot) {
+			if !next.after(seen) { // the snapshot knew of it
+				continue
+			}
+			if next.hot != seen.hot && !yield(next.hot) {
 				return
 			}
 			seen = next
 		}
 	}
 }
+
+// phase is what lies between two transitions: each epoch begins hot and then is calm.
+type phase struct {
+	epoch uint64
+	hot   bool
+}
+
+func (p phase) after(q phase) bool { return p.epoch > q.epoch || p.epoch == q.epoch && q.hot && !p.hot }
 
 // Reconfigure changes the valve's marks while it runs and keeps what is pending; see
 // Machine.Reconfigure. The error names every bad field, and MaxWaiting, which cannot be

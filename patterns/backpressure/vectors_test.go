@@ -26,11 +26,11 @@ type vector struct {
 			ID int `json:"id"`
 		} `json:"args"`
 		Expect struct {
-			Granted []int   `json:"granted"`
-			Result  string  `json:"result"`
-			Pending int     `json:"pending"`
-			Waiting int     `json:"waiting"`
-			Hot     bool    `json:"hot"`
+			Granted []int  `json:"granted"`
+			Result  string `json:"result"`
+			Pending int    `json:"pending"`
+			Waiting int    `json:"waiting"`
+			Hot     bool   `json:"hot"`
 			Event   string `json:"event"`
 		} `json:"expect"`
 	} `json:"steps"`
