@@ -34,9 +34,8 @@ type cells struct {
 	slowAfter atomic.Int64
 
 	_        [cacheLine]byte
-	turn     atomic.Uint32            // next cell to hint
-	refused  atomic.Pointer[[]stripe] // made when a guard first refuses in advance
-	repeated atomic.Uint64            // reports that found their permit settled
+	turn     atomic.Uint32 // next cell to hint
+	repeated atomic.Uint64 // reports that found their permit settled
 
 	// Owned by the shell's turn.
 	sweepAt    patterns.Instant // Never while no lease is out
@@ -63,12 +62,6 @@ type cell struct {
 
 const cacheLine = 64
 
-// stripe is a counter on a cache line of its own.
-type stripe struct {
-	n atomic.Uint64
-	_ [cacheLine - 8]byte
-}
-
 // leaseRecord knows which permits of a lease ended. Each settled word carries the
 // lease's number, so that a late report cannot settle a later lease's permit.
 type leaseRecord struct {
@@ -90,12 +83,12 @@ type leaseAccount struct {
 // leaseTotals count permits of leases: handed to callers, ended, and ended by message.
 type leaseTotals struct{ issued, settled, others uint64 }
 
+// noCells are those of all Strict guards of a registry. Nobody writes to them.
+func noCells() *cells { return &cells{sweepAt: patterns.Never} }
+
 func newCells(mode patterns.Mode) *cells {
-	size, ttl, leased := mode.Lease()
+	size, ttl, _ := mode.Lease()
 	cs := &cells{size: size, ttl: ttl, sweepAt: patterns.Never, maxStragglers: maxPermits}
-	if !leased {
-		return cs
-	}
 	words := (size + wordBits - 1) / wordBits
 	cs.all = make([]cell, min(2*runtime.GOMAXPROCS(0), maxCells))
 	for i := range cs.all {
@@ -222,31 +215,6 @@ func (c *cell) Release(id uint64) { c.home.Release(id) }
 func (r *leaseRecord) settledCount() (n int) {
 	for i := range r.settled {
 		n += bits.OnesCount32(uint32(r.settled[i].Load()))
-	}
-	return n
-}
-
-// countRefusal counts a request that was refused without asking the actor.
-func (cs *cells) countRefusal(seed uint32) {
-	if stripes := cs.refused.Load(); stripes != nil {
-		(*stripes)[seed%uint32(len(*stripes))].n.Add(1)
-	}
-}
-
-// prepareRefusals makes the counters. It is called in a turn, before callers can
-// see a refusal.
-func (cs *cells) prepareRefusals() {
-	if cs.refused.Load() == nil {
-		stripes := make([]stripe, 2*runtime.GOMAXPROCS(0))
-		cs.refused.Store(&stripes)
-	}
-}
-
-func (cs *cells) refusedCount() (n uint64) {
-	if stripes := cs.refused.Load(); stripes != nil {
-		for i := range *stripes {
-			n += (*stripes)[i].n.Load()
-		}
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"runtime"
 	"sync/atomic"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -13,6 +14,39 @@ type published struct {
 	// orderly says that it was stopped while nothing was wrong with it.
 	orderly atomic.Bool
 	why     atomic.Pointer[refusals]
+	early   atomic.Pointer[[]stripe] // requests refused without a turn; made for the first
+}
+
+// stripe is a counter on a cache line of its own.
+type stripe struct {
+	n atomic.Uint64
+	_ [cacheLine - 8]byte
+}
+
+// countRefusal counts a request that was refused without a turn. seed spreads the
+// callers over the counters.
+func (p *published) countRefusal(seed uint32) {
+	if stripes := p.early.Load(); stripes != nil {
+		(*stripes)[seed%uint32(len(*stripes))].n.Add(1)
+	}
+}
+
+// prepareRefusals makes the counters. It is called in a turn, before callers can
+// see a refusal.
+func (p *published) prepareRefusals() {
+	if p.early.Load() == nil {
+		stripes := make([]stripe, 2*runtime.GOMAXPROCS(0))
+		p.early.Store(&stripes)
+	}
+}
+
+func (p *published) refusedEarly() (n uint64) {
+	if stripes := p.early.Load(); stripes != nil {
+		for i := range *stripes {
+			n += (*stripes)[i].n.Load()
+		}
+	}
+	return n
 }
 
 // refusals returns the guard's own errors.
@@ -39,7 +73,7 @@ func (s *shell) openGate() {
 	g := &gate{epoch: s.rules.Epoch(), measured: s.measured}
 	if err, until, ok := s.rules.Refusal(); ok {
 		g.refusal, g.until = err, until
-		s.cells.prepareRefusals()
+		s.prepareRefusals()
 	}
 	old := s.gate.Swap(g)
 	if old != nil && (old.epoch != g.epoch || g.refusal != nil) {

@@ -69,7 +69,7 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 	s := h.shell
 	g := s.gate.Load()
 	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
-		s.cells.countRefusal(rand.Uint32())
+		s.countRefusal(rand.Uint32())
 		return patterns.Permit{}, g.refusal
 	}
 	var since patterns.Instant
@@ -106,7 +106,7 @@ func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.P
 	s := h.shell
 	g := s.gate.Load()
 	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
-		s.cells.countRefusal(rand.Uint32())
+		s.countRefusal(rand.Uint32())
 		return patterns.Permit{}, g.refusal
 	}
 	var since patterns.Instant

@@ -307,7 +307,7 @@ func (s *shell) stopped() {
 func (s *shell) totals() patterns.Counts {
 	c := s.counts
 	leased := s.leaseTotals()
-	refused := s.cells.refusedCount()
+	refused := s.refusedEarly()
 	successes := leased.settled - leased.others
 	c.InFlight = s.ledger.live + leased.issued - leased.settled
 	c.Asked += refused + leased.issued

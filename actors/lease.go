@@ -179,6 +179,9 @@ func (s *shell) revokeCells() {
 // sealCells makes every leased permit unknown, so that no report is taken which
 // nobody would count any more.
 func (s *shell) sealCells() {
+	if s.lessor == nil {
+		return
+	}
 	for i := range s.cells.all {
 		c := &s.cells.all[i]
 		s.closeLease(c)

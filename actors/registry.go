@@ -37,6 +37,7 @@ type Registry struct {
 	observers sync.WaitGroup // the goroutines that log and forward events
 	closed    atomic.Bool
 	directory *directory
+	strict    *cells // of every Strict guard: none
 }
 
 // A RegistryOption configures a Registry.
@@ -64,7 +65,7 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 	if system == nil {
 		return nil, ErrNilSystem
 	}
-	r := &Registry{system: system, log: system.Logger(), origin: time.Now(), relay: new(relay), directory: newDirectory()}
+	r := &Registry{system: system, log: system.Logger(), origin: time.Now(), relay: new(relay), directory: newDirectory(), strict: noCells()}
 	for _, o := range opts {
 		if o != nil {
 			o(r)

@@ -165,7 +165,10 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 	s := &shell{
 		name: name, origin: r.origin, policy: spec.OnFailure,
 		foreign: w.parent != nil, system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
-		cells: newCells(spec.Mode), waiters: waiters{limit: spec.MaxWaiting},
+		cells: r.strict, waiters: waiters{limit: spec.MaxWaiting},
+	}
+	if _, _, leased := spec.Mode.Lease(); leased {
+		s.cells = newCells(spec.Mode)
 	}
 	s.outbox.init()
 	m := spec.New(Origin{Name: name, Time: r.origin, Now: s.now()})
