@@ -6,9 +6,9 @@ const (
 	levels = int(patterns.Critical-patterns.Background) + 1
 
 	// A refusal that a reserve could have prevented makes it one place larger, a grant
-	// smaller by lossTarget: it comes to rest where one call in 1,000 is refused
+	// smaller by lossTarget: it comes to rest where one call in 2,000 is refused
 	// (stochastic approximation of a quantile; Robbins and Monro 1951).
-	lossTarget = 0.001
+	lossTarget = 0.0005
 	// fade is what everybody else's grants take away, so that a reserve for calls that
 	// no longer come is given up.
 	fade = 1.0 / 20_000

@@ -55,6 +55,9 @@ func (l *knee) doubts(now patterns.Instant, w *window) bool {
 	return hit > 0.2 && old || p.windows > 3 && (broken || hit > 0.2 && !l.sure)
 }
 
+// looking reports whether the limit is lower than what is known calls for.
+func (l *knee) looking() bool { return l.probe.phase == draining || l.probe.phase == probing }
+
 func (l *knee) refer() { l.probe.phase, l.probe.resume = referring, l.limit }
 
 // descend lowers the limit to where the knee should be well above.

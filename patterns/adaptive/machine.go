@@ -97,12 +97,28 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 	case c.weight > m.cfg.Max:
 		return m.refuse(CauseWeight)
 	}
-	room := m.limit - int(math.Ceil(m.cutoff.kept(c.level, c.entitled)))
+	room := m.room(c.level, c.entitled)
 	// Whatever is kept, something runs: who never calls never learns.
 	if m.inFlight+c.weight <= room || m.inFlight == 0 {
 		return m.grant(id, &c, room)
 	}
 	return m.decline(&c, room)
+}
+
+// room is how many may be in flight once a call of that kind is granted. A Knee that
+// looks below itself for a moment does not make the highest priority pay for it, and
+// what is kept for others shrinks with the limit.
+func (m *Machine) room(level int, entitled bool) int {
+	limit, kept := m.limit, m.cutoff.kept(level, entitled)
+	if k, ok := m.finder.(*knee); ok && k.looking() {
+		firm := max(int(k.probe.resume), limit)
+		if level == levels-1 {
+			limit = firm
+		} else {
+			kept *= float64(limit) / float64(firm)
+		}
+	}
+	return limit - int(math.Ceil(kept))
 }
 
 // claim is a request in the terms of the rules.

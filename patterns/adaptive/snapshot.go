@@ -58,10 +58,10 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	}
 	if k, ok := m.finder.(*knee); ok {
 		s.Baseline, s.Throughput, s.Margin = time.Duration(k.base), k.rate*float64(time.Second), k.margin
-		s.Probing = k.probe.phase == draining || k.probe.phase == probing
+		s.Probing = k.looking()
 	}
 	for i := range s.Open {
-		s.Open[i] = max(0, m.limit-int(m.cutoff.kept(i, true)+0.999))
+		s.Open[i] = max(0, m.room(i, true))
 	}
 	return s
 }
