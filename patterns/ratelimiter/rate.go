@@ -100,14 +100,14 @@ func units() [5]unit {
 // String returns the text that Parse reads as r, if r is valid.
 func (r Rate) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d/", r.Count)
+	b.WriteString(strconv.FormatInt(r.Count, 10) + "/")
 	switch u, n := r.unit(); n {
 	case 0:
 		b.WriteString(r.Per.String())
 	case 1:
 		b.WriteString(u.name)
 	default:
-		fmt.Fprintf(&b, "%d%s", n, u.short)
+		b.WriteString(strconv.FormatInt(int64(n), 10) + u.short)
 	}
 	if r.Burst != 0 && r.Burst != r.Count {
 		b.WriteString(" burst " + strconv.FormatInt(r.Burst, 10))

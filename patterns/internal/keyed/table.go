@@ -21,11 +21,11 @@ type Table struct {
 	convert   func(version uint32, state []uint64)
 }
 
-// New returns a table for at most max keys with words of state each. convert is called
+// New returns a table for at most so many keys with words of state each. convert is called
 // before a state is handed out that was written in an older version (see SetVersion); it
 // may be nil if there is only one.
-func New(words, max int, convert func(version uint32, state []uint64)) *Table {
-	t := &Table{shape: newShape(words), max: max, pages: 1, convert: convert}
+func New(words, most int, convert func(version uint32, state []uint64)) *Table {
+	t := &Table{shape: newShape(words), max: most, pages: 1, convert: convert}
 	t.directory = []*page{t.newPage(0, 0)}
 	return t
 }
@@ -37,7 +37,7 @@ func (t *Table) Len() int { return t.keys }
 func (t *Table) Max() int { return t.max }
 
 // SetMax changes how many keys there may be. Those that are there stay.
-func (t *Table) SetMax(max int) { t.max = max }
+func (t *Table) SetMax(most int) { t.max = most }
 
 // Full reports whether there is room for no other key.
 func (t *Table) Full() bool { return t.keys >= t.max }

@@ -10,8 +10,8 @@ import (
 )
 
 // small is a table whose pages split after 7 keys.
-func small(max int) *Table {
-	t := New(1, max, func(version uint32, state []uint64) { state[0] += 1000 })
+func small(most int) *Table {
+	t := New(1, most, func(version uint32, state []uint64) { state[0] += 1000 })
 	t.shape = shape{stride: keyWords + 1, mask: 7, deepest: 5}
 	t.directory[0] = t.newPage(0, 0)
 	return t
@@ -26,8 +26,8 @@ func TestTableIsAMap(t *testing.T) {
 		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		max := rapid.IntRange(0, 60).Draw(t, "max")
-		table, twin, version := small(max), map[fingerprint.Key]uint64{}, uint32(0)
+		most := rapid.IntRange(0, 60).Draw(t, "max")
+		table, twin, version := small(most), map[fingerprint.Key]uint64{}, uint32(0)
 		for i := range rapid.IntRange(1, 200).Draw(t, "steps") {
 			k := keys.Draw(t, "key")
 			switch rapid.IntRange(0, 9).Draw(t, "op") {
@@ -42,8 +42,8 @@ func TestTableIsAMap(t *testing.T) {
 					}
 				}
 				state := table.Insert(k)
-				if (state == nil) != (len(twin) >= max || crowd == 7) {
-					t.Fatalf("inserted %v with %d of %d", state != nil, len(twin), max)
+				if (state == nil) != (len(twin) >= most || crowd == 7) {
+					t.Fatalf("inserted %v with %d of %d", state != nil, len(twin), most)
 				}
 				if state != nil {
 					state[0] = uint64(i)

@@ -300,7 +300,7 @@ func TestWaitBehindIsWhenTheLastOfAQueuePasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, ok := drawRule(t).(Indebting)
 		if !ok {
-			t.Skip("no debts")
+			return
 		}
 		s := make([]uint64, r.Words())
 		r.Start(s, 0)
