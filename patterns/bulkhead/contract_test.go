@@ -1,0 +1,8 @@
+package bulkhead
+
+import "github.com/bulwark-go/bulwark/actors"
+
+var (
+	_ actors.Machine[Config, Snapshot] = (*Machine)(nil)
+	_ actors.Lessor                    = (*Machine)(nil)
+)
