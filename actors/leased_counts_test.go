@@ -76,7 +76,7 @@ func leasedRounds(n int) int {
 // the end they are what the callers saw.
 func TestLeasedCountsAreConserved(t *testing.T) {
 	ctx := context.Background()
-	cfg := circuitbreaker.Config{ConsecutiveFailures: 3, OpenFor: time.Microsecond, ProbeTimeout: time.Millisecond, Mode: patterns.Leased(16, 300*time.Microsecond)}
+	cfg := circuitbreaker.Config{ConsecutiveFailures: 3, OpenFor: time.Microsecond, ProbeTimeout: time.Millisecond, Mode: patterns.Leased(16, time.Millisecond)}
 	other := cfg
 	other.FailureRatio, other.SlowCall = 0.9, time.Microsecond
 	crash := func(opts ...actorstest.CrashOption) func(testing.TB, *circuitbreaker.Breaker) {

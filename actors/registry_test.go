@@ -402,7 +402,7 @@ func TestAStoppedGuardCanStillBeCalled(t *testing.T) {
 		refused["ForceOpen"] = b.ForceOpen(ctx, 0, "")
 		refused["ForceClosed"] = b.ForceClosed(ctx, 0, "")
 		refused["MetricsOnly"] = b.MetricsOnly(ctx, 0, "")
-		refused["Reconfigure"] = b.Reconfigure(ctx, circuitbreaker.Config{})
+		refused["Reconfigure"] = b.Reconfigure(ctx, circuitbreaker.Config{CallTimeout: time.Second})
 		refused["Operate"] = b.Operate(ctx, patterns.Operation{})
 		for method, err := range refused {
 			r, ok := errors.AsType[*actors.Refusal](err)

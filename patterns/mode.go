@@ -23,6 +23,8 @@ const (
 	MaxLeaseSize = 1024
 	// DefaultLeaseTTL is how long unused permits stay out unless told otherwise.
 	DefaultLeaseTTL = 100 * time.Millisecond
+	// MinLeaseTTL is the least: the guard looks at its cells once in a lifetime.
+	MinLeaseTTL = time.Millisecond
 )
 
 // Leased hands permits out in bulk: size at a time (0 means 64, at most 1,024) to
@@ -51,8 +53,8 @@ func (m Mode) Validate() error {
 	switch {
 	case m.size < 0 || m.size > MaxLeaseSize:
 		return fmt.Errorf("lease size %d not in [1, %d]", m.size, MaxLeaseSize)
-	case m.ttl < 0:
-		return fmt.Errorf("lease lifetime %v is negative", m.ttl)
+	case m.size > 1 && m.ttl < MinLeaseTTL:
+		return fmt.Errorf("lease lifetime %v is below %v", m.ttl, MinLeaseTTL)
 	}
 	return nil
 }

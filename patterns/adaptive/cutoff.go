@@ -22,11 +22,15 @@ type cutoff struct {
 	fair     float64         // for tenants below their share, against all others
 	inFlight [levels]int     // weights
 	greedy   int             // weight of what was granted above a share
+	held     bool            // some reserve is not 0
 }
 
 // kept returns how many places a call of that level must leave free.
 func (c *cutoff) kept(level int, entitled bool) float64 {
 	sum := 0.0
+	if !c.held {
+		return sum
+	}
 	for i := level + 1; i < levels; i++ {
 		sum += c.reserve[i]
 	}
@@ -38,11 +42,21 @@ func (c *cutoff) kept(level int, entitled bool) float64 {
 
 // granted makes the reserves shrink.
 func (c *cutoff) granted(level int, entitled bool) {
-	own := c.reserve[level]
+	if c.held {
+		c.shrink(level, entitled)
+	}
+}
+
+func (c *cutoff) shrink(level int, entitled bool) {
+	own, sum := c.reserve[level], 0.0
 	for i := range c.reserve {
 		c.reserve[i] -= c.reserve[i] * fade
+		sum += c.reserve[i]
 	}
 	c.reserve[level] = max(0, own-lossTarget)
+	if c.held = sum+c.fair > 0.01; !c.held {
+		c.reserve, c.fair = [levels]float64{}, 0
+	}
 	if entitled {
 		c.fair = max(0, c.fair-lossTarget)
 	} else {
@@ -57,9 +71,9 @@ func (c *cutoff) refused(level int, entitled bool, limit float64) {
 		lower += c.inFlight[i]
 	}
 	if lower > 0 {
-		c.reserve[level] = min(c.reserve[level]+1, limit)
+		c.reserve[level], c.held = min(c.reserve[level]+1, limit), true
 	}
 	if entitled && c.greedy > 0 {
-		c.fair = min(c.fair+1, limit)
+		c.fair, c.held = min(c.fair+1, limit), true
 	}
 }

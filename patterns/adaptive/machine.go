@@ -131,7 +131,7 @@ type claim struct {
 
 func (m *Machine) claim(r *patterns.Request) claim {
 	c := claim{weight: max(r.Weight, 1), level: int(r.Priority - patterns.Background), entitled: true}
-	if m.cfg.Fair || m.cfg.Partitions != nil {
+	if m.grouped() {
 		c.tenant = m.tenants.find(m.hi, r.Key, m.cfg.Partitions)
 		c.entitled = m.tenants.entitled(c.tenant, float64(m.limit))
 	}
@@ -140,11 +140,10 @@ func (m *Machine) claim(r *patterns.Request) claim {
 
 func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
 	m.inFlight += c.weight
-	s := slot{
+	m.keep(&slot{
 		id: id, inFlight: int32(min(m.inFlight, math.MaxInt32)), weight: int32(c.weight), tenant: c.tenant,
 		level: int8(c.level), full: m.inFlight >= room, greedy: !c.entitled,
-	}
-	m.keep(s)
+	})
 	m.cutoff.granted(c.level, c.entitled)
 	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
 }
@@ -169,21 +168,21 @@ func (m *Machine) decline(c *claim, room int) patterns.Decision {
 // teaches nothing.
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.Outcome, elapsed time.Duration) (counted, dirty bool) {
 	m.settle(now)
-	s := m.end(p.ID)
+	inFlight, full := m.end(p.ID)
 	counted = p.Epoch == m.epoch
 	if counted && o != patterns.Ignored && (m.state == Adapting || m.state == MetricsOnly) {
-		m.learn(s, o, elapsed)
+		m.learn(&Sample{
+			Now: m.hi, RTT: elapsed, InFlight: int(inFlight), Left: m.inFlight, Full: full, Dropped: o == patterns.Dropped,
+		})
 	}
 	return counted, m.flush()
 }
 
-func (m *Machine) learn(s slot, o patterns.Outcome, elapsed time.Duration) {
-	if o != patterns.Dropped {
-		m.latency += (float64(elapsed) - m.latency) / 16
+func (m *Machine) learn(s *Sample) {
+	if !s.Dropped {
+		m.latency += (float64(s.RTT) - m.latency) / 16
 	}
-	m.limit = m.finder.Observe(Sample{
-		Now: m.hi, RTT: elapsed, InFlight: int(s.inFlight), Left: m.inFlight, Full: s.full, Dropped: o == patterns.Dropped,
-	})
+	m.limit = m.finder.Observe(*s)
 	m.announce()
 }
 

@@ -58,7 +58,7 @@ func (m *Machine) relearn(limit float64) {
 	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
 	m.finder.Set(m.cfg.bounds(), limit)
 	m.limit = int(m.finder.Estimate())
-	m.cutoff.reserve, m.cutoff.fair, m.latency = [levels]float64{}, 0, 0
+	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held, m.latency = [levels]float64{}, 0, false, 0
 }
 
 // Reconfigure changes the policy. State, epoch, permits and the estimate stay, as far
@@ -79,7 +79,7 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	}
 	m.finder.Set(c.bounds(), limit)
 	m.limit = int(m.finder.Estimate())
-	if c.MaxTenants != old.MaxTenants || c.Partitions != old.Partitions {
+	if c.Fair != old.Fair || c.MaxTenants != old.MaxTenants || c.Partitions != old.Partitions {
 		m.regroup()
 	}
 	m.events.put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
@@ -89,9 +89,10 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 // regroup forgets the tenants: calls in flight count for nobody any more.
 func (m *Machine) regroup() {
 	m.tenants = newTenants(&m.cfg, m.seed)
+	m.cutoff.greedy = 0
 	for i := range m.slots {
 		if s := &m.slots[i]; s.id != 0 {
-			s.tenant = 0
+			s.tenant, s.greedy = 0, false
 			m.tenants.all[0].inFlight += s.weight
 		}
 	}
@@ -110,7 +111,7 @@ func (m *Machine) Check() error {
 		if s := &m.slots[i]; s.id != 0 {
 			out += int(s.weight)
 			byLevel[s.level] += int(s.weight)
-			if s.greedy {
+			if s.greedy && m.grouped() {
 				greedy += int(s.weight)
 			}
 		}
@@ -150,7 +151,6 @@ func (m *Machine) Repair(now patterns.Instant) {
 		if s := &m.slots[i]; s.id != 0 {
 			m.inFlight += int(s.weight)
 			m.cutoff.inFlight[s.level] += int(s.weight)
-			s.greedy = false
 		}
 	}
 	m.become(state, CauseRepaired, "")

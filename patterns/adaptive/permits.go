@@ -8,7 +8,7 @@ import (
 
 // keep enters a permit. The low half of an ID is the number of a slot that the shell
 // uses again, so that a slice will do; what does not fit it is only counted.
-func (m *Machine) keep(s slot) {
+func (m *Machine) keep(s *slot) {
 	i := int(uint32(s.id)) - 1
 	if i < 0 || i >= maxLimit {
 		m.leased += int(s.weight)
@@ -21,37 +21,44 @@ func (m *Machine) keep(s slot) {
 		m.leased += int(old.weight) // a slot that was not free: keep the sum right
 		m.forget(old)
 	}
-	m.slots[i] = s
+	m.slots[i] = *s
 	m.cutoff.inFlight[s.level] += int(s.weight)
-	m.tenants.all[s.tenant].inFlight += s.weight
-	if s.greedy {
-		m.cutoff.greedy += int(s.weight)
+	if m.grouped() {
+		m.tenants.all[s.tenant].inFlight += s.weight
+		if s.greedy {
+			m.cutoff.greedy += int(s.weight)
+		}
 	}
 }
 
-// end gives a permit's places back and returns what was known of it. A leased one has
-// an ID that no Acquire ever saw.
-func (m *Machine) end(id uint64) slot {
+// end gives a permit's places back and returns what it began with. A leased one has an
+// ID that no Acquire ever saw.
+func (m *Machine) end(id uint64) (inFlight int32, full bool) {
 	i := int(uint32(id)) - 1
 	if i >= 0 && i < len(m.slots) && m.slots[i].id == id {
-		s := m.slots[i]
-		m.forget(&m.slots[i])
+		s := &m.slots[i]
+		m.forget(s)
 		m.inFlight -= int(s.weight)
-		return s
+		return s.inFlight, s.full
 	}
-	s := slot{inFlight: int32(min(m.inFlight, maxLimit)), weight: 1}
+	inFlight = int32(min(m.inFlight, maxLimit))
 	m.unlease(1)
-	return s
+	return inFlight, false
 }
 
 func (m *Machine) forget(s *slot) {
+	s.id = 0
 	m.cutoff.inFlight[s.level] -= int(s.weight)
-	m.tenants.all[s.tenant].inFlight -= s.weight
-	if s.greedy {
-		m.cutoff.greedy -= int(s.weight)
+	if m.grouped() {
+		m.tenants.all[s.tenant].inFlight -= s.weight
+		if s.greedy {
+			m.cutoff.greedy -= int(s.weight)
+		}
 	}
-	*s = slot{}
 }
+
+// grouped reports whether tenants are told apart.
+func (m *Machine) grouped() bool { return m.cfg.Fair || m.cfg.Partitions != nil }
 
 func (m *Machine) unlease(n int) {
 	n = min(n, m.leased)
@@ -64,7 +71,7 @@ func (m *Machine) unlease(n int) {
 // the limit, and there each call is measured. Tenants are not told apart in a lease,
 // so that there is none if they must be.
 func (m *Machine) Lease(_ patterns.Instant, want int) int {
-	if m.state != Adapting || m.cfg.Fair || m.cfg.Partitions != nil {
+	if m.state != Adapting || m.grouped() {
 		return 0
 	}
 	room := m.limit - m.inFlight - int(m.cutoff.kept(int(patterns.Normal-patterns.Background), true))

@@ -34,6 +34,7 @@ type Machine struct {
 	saturated int // compartments
 
 	partitions map[string]*compartment // that have slots taken
+	spare      *compartment            // the last one that had none left, to be used again
 	holds      map[uint64]hold         // what permits took that are not one slot of main
 
 	cfg    Config // with its defaults
@@ -121,14 +122,6 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 		}
 	}
 	m.give(h.of, h.weight)
-	if m.waits {
-		// Whoever waits is asked for right after this, and then it is true again.
-		m.waits = false
-		if m.calm(&m.main) && m.look == patterns.Never {
-			m.look = m.hi.Add(calmAfter)
-			m.dirty = true
-		}
-	}
 	return m.flush()
 }
 

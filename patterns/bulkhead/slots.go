@@ -25,6 +25,7 @@ func asked(at patterns.Instant) patterns.Instant { return -max(at, 1) }
 func (m *Machine) acquireHold(id uint64, r *patterns.Request) patterns.Decision {
 	c, weight := &m.main, max(1, r.Weight)
 	if weight > m.limit {
+		m.waits = false
 		if e := m.heavy; e == nil || e.Weight != weight || e.Limit != m.limit {
 			m.heavy = &WeightError{Name: m.name, Weight: weight, Limit: m.limit}
 		}
@@ -41,7 +42,10 @@ func (m *Machine) acquireHold(id uint64, r *patterns.Request) patterns.Decision 
 			if len(m.partitions) >= m.cfg.MaxPartitions {
 				return m.refuse(CausePartitions, m.cfg.MaxPartitions, len(m.partitions))
 			}
-			c = &compartment{key: r.Key}
+			if c, m.spare = m.spare, nil; c == nil {
+				c = new(compartment)
+			}
+			*c = compartment{key: r.Key}
 		}
 	}
 	if c.taken > m.limit-weight {
@@ -116,8 +120,17 @@ func (m *Machine) give(c *compartment, n int) {
 	c.taken -= n
 	m.taken -= n
 	m.ease(c)
+	if m.waits {
+		// Whoever waits is asked for right after this, and then it is true again.
+		m.waits = false
+		if m.calm(&m.main) && m.look == patterns.Never {
+			m.look = m.hi.Add(calmAfter)
+			m.dirty = true
+		}
+	}
 	if c.taken == 0 && c.key != "" {
 		delete(m.partitions, c.key)
+		m.spare = c
 	}
 }
 

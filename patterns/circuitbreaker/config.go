@@ -83,7 +83,8 @@ type Config struct {
 	// RampStart is the share admitted when the ramp begins, in (0, 1]. Default 0.1.
 	RampStart float64
 
-	// CallTimeout bounds each guarded call through its context. Default off.
+	// CallTimeout bounds each guarded call through its context; it is fixed while the
+	// breaker runs. Default off.
 	CallTimeout time.Duration
 
 	// OpenSchedule, made by Schedule, replaces OpenFor, OpenFactor and MaxOpenFor.
@@ -91,12 +92,12 @@ type Config struct {
 	OpenSchedule *OpenSchedule
 
 	// Mode is patterns.Strict or patterns.Leased: one message per permit, or permits
-	// in bulk for speed. Default Strict.
+	// in bulk for speed; it is fixed while the breaker runs. Default Strict.
 	Mode patterns.Mode
 
 	// OnFailure is what callers get if the breaker's own actor fails for good:
 	// patterns.FailOpen lets them through unguarded, patterns.FailClosed refuses them.
-	// Default FailOpen.
+	// It is fixed while the breaker runs. Default FailOpen.
 	OnFailure patterns.FailPolicy
 }
 
@@ -171,6 +172,16 @@ func (c Config) Validate() error {
 	f.check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
 	f.schedule(c.OpenSchedule)
 	return errors.Join(f...)
+}
+
+// successor validates next, which is to replace c in a breaker that runs. What
+// callers hold was made for c's Mode, OnFailure and CallTimeout.
+func (c Config) successor(next Config) error {
+	var f faults
+	f.check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the breaker runs, at %v", c.Mode))
+	f.check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the breaker runs, at %v", c.OnFailure))
+	f.check(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, fmt.Sprintf("is fixed while the breaker runs, at %v", c.CallTimeout))
+	return errors.Join(append(f, next.Validate())...)
 }
 
 // faults collects what is wrong. Checks are written so that NaN fails them.

@@ -289,3 +289,22 @@ func TestWindowsReadAsTheyAreWritten(t *testing.T) {
 		t.Error("windows do not compare")
 	}
 }
+
+func TestWhatCallersHoldIsFixedWhileTheBreakerRuns(t *testing.T) {
+	running := Config{Mode: patterns.Leased(64, 0), CallTimeout: time.Second, ConsecutiveFailures: 3}
+	next := running
+	next.ConsecutiveFailures = 9
+	if err := running.successor(next); err != nil {
+		t.Errorf("a change of the rules: %v", err)
+	}
+	next = Config{OnFailure: patterns.FailClosed, Probes: -1}
+	var fields []string
+	for _, fault := range running.successor(next).(interface{ Unwrap() []error }).Unwrap() {
+		if e, ok := errors.AsType[*ConfigError](fault); ok {
+			fields = append(fields, e.Field)
+		}
+	}
+	if want := []string{"Mode", "OnFailure", "CallTimeout", "Probes"}; !slices.Equal(fields, want) {
+		t.Errorf("faults of %v, want %v", fields, want)
+	}
+}

@@ -42,6 +42,16 @@ type change struct {
 	at       patterns.Instant
 }
 
+// apply makes of a key's state src the state dst. A key that has used nothing that
+// counts is as good as one that is not known, and starts anew.
+func (c change) apply(src, dst []uint64) {
+	if c.from.Fresh(src, int64(c.at)) {
+		c.to.Start(dst, int64(c.at))
+		return
+	}
+	c.from.Convert(src, c.to, dst, int64(c.at))
+}
+
 // override is a key with rates of its own.
 type override struct {
 	rates []Rate
@@ -187,11 +197,12 @@ func (k *keys) change(now patterns.Instant, to *rate.Tiers, maxKeys int) {
 	k.tiers = to
 	k.table.SetMax(maxKeys)
 	k.version++
-	k.changes = append(k.changes, change{from, to, now})
+	c := change{from, to, now}
+	k.changes = append(k.changes, c)
 	k.table.SetVersion(k.version)
 	for i := range overflowShares {
 		s := k.shares[i*to.Words() : (i+1)*to.Words()]
-		from.Convert(s, to, s, int64(now))
+		c.apply(s, s)
 	}
 	if k.prune(); len(k.changes) > maxChanges {
 		k.table.All(func(fingerprint.Key, []uint64) {})
@@ -201,23 +212,23 @@ func (k *keys) change(now patterns.Instant, to *rate.Tiers, maxKeys int) {
 
 // rebuild writes every record anew.
 func (k *keys) rebuild(now patterns.Instant, to *rate.Tiers, maxKeys int) {
-	from, table, shares := k.tiers, k.table, k.shares
+	c, table, shares := change{k.tiers, to, now}, k.table, k.shares
 	k.adopt(to, max(maxKeys, table.Len()), now)
 	table.All(func(p fingerprint.Key, s []uint64) {
 		if dst := k.table.Insert(p); dst != nil {
-			from.Convert(s, to, dst, int64(now))
+			c.apply(s, dst)
 		}
 	})
 	k.table.SetMax(maxKeys)
 	for i := range overflowShares {
-		from.Convert(shares[i*from.Words():(i+1)*from.Words()], to, k.shares[i*to.Words():(i+1)*to.Words()], int64(now))
+		c.apply(shares[i*c.from.Words():(i+1)*c.from.Words()], k.shares[i*to.Words():(i+1)*to.Words()])
 	}
 }
 
 // follow brings the state of a key through the changes since version.
 func (k *keys) follow(version uint32, s []uint64) {
 	for _, c := range k.changes[len(k.changes)-int(k.version-version):] {
-		c.from.Convert(s, c.to, s, int64(c.at))
+		c.apply(s, s)
 	}
 }
 

@@ -88,8 +88,8 @@ func (m *Machine) forcedError() *LimitError {
 // more. MaxWaiting stays what it was, because the queue is not the Machine's, and so do
 // Mode and whether there are keys. Rates of single keys stay.
 //
-// With keys this takes no time: each follows when it is next asked for. Only if a key
-// then has more or fewer words (see Algorithm) all of them are rewritten at once, which
+// With keys this takes no time: each follows when it is next asked for, and those that
+// have used nothing that counts start anew. Only if a key then has more or fewer words (see Algorithm) all of them are rewritten at once, which
 // takes about a tenth of a second for a million.
 func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	if err := c.Validate(); err != nil {
