@@ -288,8 +288,10 @@ func TestEventsAreLoggedAtTheirLevel(t *testing.T) {
 
 func TestEveryEventSaysWhatItIs(t *testing.T) {
 	for _, ev := range []actors.Event{
-		actors.PermitReclaimed{Name: "g", Cause: actors.ReclaimedExpired}, actors.Restarted{Name: "g", Restarts: 3, Repaired: true},
-		actors.GaveUp{Name: "g", Reason: "why"}, actors.Stopped{Name: "g", InFlight: 3},
+		actors.PermitReclaimed{Name: "g", Cause: actors.ReclaimedExpired},
+		actors.Restarted{Name: "g", Restarts: 3, Repaired: true},
+		actors.GaveUp{Name: "g", Reason: "why"},
+		actors.Stopped{Name: "g", InFlight: 3},
 	} {
 		if got := ev.LogValue().String(); ev.Source() != "g" || !matches(`event=[a-z-]+ guard=g`, got) {
 			t.Errorf("%T: %s", ev, got)
