@@ -460,7 +460,7 @@ func TestARingOfInlineActorsDoesNotNestByMessages(t *testing.T) {
 	}
 	pong = func() { depth++; a.PostUserMessage(ping); depth-- }
 	a.PostUserMessage(ping)
-	for rounds > 0 && fa.run()+fb.run() > 0 { //nolint:revive // each turn hands over when its budget is used up
+	for rounds > 0 && fa.run()+fb.run() > 0 { // whoever used up its budget handed over
 	}
 	if rounds != 0 || deepest > 3 {
 		t.Errorf("%d rounds left, %d deep", rounds, deepest)

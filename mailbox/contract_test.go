@@ -408,6 +408,7 @@ func (w *world) life() {
 	w.answered(w.ask(pid, 3), 5)
 
 	child := w.child(pid, w.subject("child", nil))
+	synctest.Wait()
 	other := w.spawn(w.subject("other", nil), "watched")
 	w.send(pid, func(c actor.Context) { c.Watch(other) })
 	synctest.Wait()
