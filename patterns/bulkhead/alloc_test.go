@@ -1,0 +1,55 @@
+package bulkhead
+
+import (
+	"testing"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+func TestCallsDoNotAllocate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		cfg    Config
+		before int
+		r      patterns.Request
+	}{
+		{"granted", four, 0, patterns.Request{}},
+		{"waiting", queued, 2, patterns.Request{Deadline: asked(1)}},
+		{"refused", four, 4, patterns.Request{}},
+		{"weighed", four, 1, patterns.Request{Weight: 2}},
+		{"too heavy", four, 1, patterns.Request{Weight: 9}},
+		{"in a partition", rooms, 0, patterns.Request{Key: "k"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newTestMachine(tt.cfg)
+			for i := range tt.before {
+				m.Acquire(0, uint64(i), &patterns.Request{})
+			}
+			call := func() {
+				if d := m.Acquire(1, 99, &tt.r); d.Verdict == patterns.Grant {
+					m.Report(1, patterns.PermitID{Epoch: d.Epoch, ID: 99}, patterns.Success, 0)
+				}
+			}
+			call() // the first refusal makes the error that the rest share
+			m.Tick(1)
+			for range m.Drain() { //nolint:revive // away with it
+			}
+			if n := testing.AllocsPerRun(200, call); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
+		})
+	}
+}
+
+func BenchmarkMachine(b *testing.B) {
+	for name, r := range map[string]patterns.Request{"plain": {}, "weighed": {Weight: 2}, "keyed": {Key: "k"}} {
+		b.Run(name, func(b *testing.B) {
+			m := newTestMachine(rooms)
+			b.ReportAllocs()
+			for b.Loop() {
+				d := m.Acquire(1, 1, &r)
+				m.Report(1, patterns.PermitID{Epoch: d.Epoch, ID: 1}, patterns.Success, 0)
+			}
+		})
+	}
+}
