@@ -55,7 +55,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q: guard %v, error %v", tt.name, got, err)
 		}
 		for _, want := range tt.want {
-			if _, typed := want.(*circuitbreaker.ConfigError); typed {
+			if config := new(circuitbreaker.ConfigError); errors.As(want, &config) {
 				if _, ok := errors.AsType[*circuitbreaker.ConfigError](err); !ok {
 					t.Errorf("%q: error %v", tt.name, err)
 				}

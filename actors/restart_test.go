@@ -3,7 +3,6 @@ package actors_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -601,7 +600,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 		if !got.Balanced() || got.InFlight != 0 || got.Used != 0 || got.Waiting != 0 || got.Restarts == 0 || got.Repairs != 0 {
 			t.Errorf("%+v", got)
 		}
-		fmt.Fprintf(t.Output(), "%+v\n", got)
+		t.Logf("%+v", got)
 		return
 	}
 }

@@ -2,7 +2,7 @@
 // that no user can.
 package inject
 
-// Tick, as Crash.At, stands for the guard's own timer.
+// Tick stands, as Crash.At, for the guard's own timer.
 type Tick struct{}
 
 // Crash is a message to a guard: panic at the next message of the same type as At.
