@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"math"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -223,7 +224,8 @@ func TestDefaultsAreIdempotent(t *testing.T) {
 	}
 }
 
-// What a field's comment says after "Default" is what the zero Config becomes.
+// What a field's comment says after "Default" is what the zero Config becomes, and
+// what the page says.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
 	if err != nil {
@@ -233,6 +235,7 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 	filled := Config{SlowCall: 1}.withDefaults()
 	filled.SlowCall = 0
 	def := reflect.ValueOf(filled)
+	page := readOptions(t)
 	said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
 	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
 	if len(fields) != def.NumField() {
@@ -248,7 +251,31 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 		if is := def.FieldByName(name); !says(m[1], is, def) {
 			t.Errorf("%s: the comment says %s, the default is %v", name, m[1], is)
 		}
+		if said, ok := page[name]; !ok || !strings.Contains(said, m[1]) {
+			t.Errorf("%s: the comment says %s, the page says %q", name, m[1], said)
+		}
+		delete(page, name)
 	}
+	for name := range page {
+		t.Errorf("the page has an option %s, and Config has none", name)
+	}
+}
+
+// readOptions returns the last column of the page's table of options, by field.
+func readOptions(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/patterns/circuitbreaker.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## Options")
+	table, _, _ = strings.Cut(table, "\n## ")
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\|.*\\| ([^|]+) \\|$").FindAllStringSubmatch(table, -1)
+	defaults := map[string]string{}
+	for _, row := range rows {
+		defaults[row[1]] = row[2]
+	}
+	return defaults
 }
 
 func says(text string, v, all reflect.Value) bool {
