@@ -30,6 +30,8 @@ func count(n int) iter.Seq[int] {
 }
 
 // slowest takes the longer the smaller the item.
+//
+//bulwark:bubble
 func slowest(_ context.Context, i int) (int, error) {
 	time.Sleep(time.Duration(100-i) * time.Millisecond)
 	return i * i, nil
@@ -108,12 +110,14 @@ func TestMapIsBoundedByItsOwnLimitAndByItsGuard(t *testing.T) {
 					}
 				}
 				n := int64(0)
-				for range Map(t.Context(), source, v, func(ctx context.Context, i int) (int, error) {
+				for _, err := range Map(t.Context(), source, v, func(ctx context.Context, i int) (int, error) {
 					most.Store(max(most.Load(), running.Add(1)))
 					defer running.Add(-1)
 					return slowest(ctx, i)
 				}, Parallel(tt.parallel), opt) {
-					n++
+					if n++; err != nil {
+						t.Error(err)
+					}
 					if ahead := taken.Load() - n; ahead > int64(max(1, tt.parallel))+1 {
 						t.Fatalf("%d items ahead", ahead)
 					}
@@ -236,16 +240,17 @@ func TestAPanicGoesOnInTheConsumer(t *testing.T) {
 	boom := errors.New("boom")
 	for name, run := range map[string]func(v *Valve, ctx context.Context, opts ...StageOption){
 		"function": func(v *Valve, ctx context.Context, opts ...StageOption) {
-			for range Map(ctx, count(100), v, func(_ context.Context, i int) (int, error) {
+			for _, err := range Map(ctx, count(100), v, func(_ context.Context, i int) (int, error) {
 				if i == 3 {
 					panic(boom)
 				}
 				return i, nil
 			}, opts...) {
+				_ = err
 			}
 		},
 		"source": func(v *Valve, ctx context.Context, opts ...StageOption) {
-			for range Map(ctx, func(yield func(int) bool) {
+			for _, err := range Map(ctx, func(yield func(int) bool) {
 				yield(1)
 				panic(boom)
 			}, v, slowest, opts...) {
@@ -297,7 +302,8 @@ func TestAConsumerThatPanicsLeavesNothingBehind(t *testing.T) {
 				t.Error("no panic")
 			}
 		}()
-		for range Map(t.Context(), count(100), v, slowest) {
+		for _, err := range Map(t.Context(), count(100), v, slowest) {
+			_ = err
 			panic("consumer")
 		}
 	})
@@ -339,7 +345,7 @@ func TestWhatCannotBeRunIsAnError(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
-	for range Map(t.Context(), count(0), v, slowest) {
-		t.Error("something out of nothing")
+	for _, err := range Map(t.Context(), count(0), v, slowest) {
+		t.Error("something out of nothing", err)
 	}
 }

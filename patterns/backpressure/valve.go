@@ -135,7 +135,7 @@ func (v *Valve) Pressure(ctx context.Context) iter.Seq[bool] {
 			select {
 			case <-ctx.Done():
 				return
-			case ev, ok = <-events:
+			case ev = <-events: // nil once it is closed
 			}
 			next := seen
 			switch ev := ev.(type) {

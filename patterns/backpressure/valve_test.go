@@ -289,7 +289,7 @@ func TestPressureIsYieldedAtEachTransition(t *testing.T) {
 			break
 		}
 		wg.Go(func() {
-			for range v.Pressure(context.Background()) { //nolint:revive // it ends when the valve stops
+			for range v.Pressure(context.Background()) { // it ends when the valve stops
 			}
 		})
 		synctest.Wait()

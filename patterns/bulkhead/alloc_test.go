@@ -32,7 +32,7 @@ func TestCallsDoNotAllocate(t *testing.T) {
 			}
 			call() // the first refusal makes the error that the rest share
 			m.Tick(1)
-			for range m.Drain() { //nolint:revive // away with it
+			for range m.Drain() { // away with it
 			}
 			if n := testing.AllocsPerRun(200, call); n != 0 {
 				t.Errorf("%v allocations", n)
