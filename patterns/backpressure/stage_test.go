@@ -254,6 +254,7 @@ func TestAPanicGoesOnInTheConsumer(t *testing.T) {
 				yield(1)
 				panic(boom)
 			}, v, slowest, opts...) {
+				_ = err
 			}
 		},
 	} {
