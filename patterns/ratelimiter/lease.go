@@ -103,7 +103,7 @@ func (m *Machine) Lease(now patterns.Instant, want int) int {
 	switch {
 	case m.state == ForcedClosed:
 		return max(want, 0)
-	case m.state != Limiting || !m.lent.on || m.due != patterns.Never:
+	case m.state != Limiting || !m.lent.on:
 		return 0
 	}
 	n := min(int64(want), m.tiers.Remaining(m.single, int64(m.hi))/4, m.lent.most-m.lent.out())

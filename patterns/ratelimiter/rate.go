@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -33,6 +34,8 @@ const (
 	maxPer   = 366 * 24 * time.Hour
 	// maxFill is the longest time that a burst may take to come back.
 	maxFill = 1 << 62
+	// tooMany as a Count says that there were more rates than have places.
+	tooMany = math.MinInt64
 )
 
 // withDefaults returns r with its Burst.
@@ -52,6 +55,8 @@ func (r Rate) Validate() error {
 func (r Rate) problem() string {
 	r = r.withDefaults()
 	switch {
+	case r.Count == tooMany:
+		return fmt.Sprintf("there are more than %d rates", MaxTiers)
 	case r.Count < 1:
 		return "the count must be at least 1"
 	case r.Count > maxCount:
@@ -129,7 +134,7 @@ func (r Rate) unit() (u unit, n time.Duration) {
 // Config.Validate refuses.
 func Several(rates ...Rate) (t Tiers) {
 	if copy(t[:], rates) < len(rates) {
-		return Tiers{MaxTiers - 1: {Count: -1}}
+		return Tiers{{Count: tooMany}}
 	}
 	return t
 }

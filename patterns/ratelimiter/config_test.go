@@ -1,0 +1,202 @@
+package ratelimiter
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+func TestValidConfigs(t *testing.T) {
+	tests := map[string]Config{
+		"a rate":                     {Rate: MustParse("10/second")},
+		"the defaults spelled out":   Config{Rate: MustParse("10/second")}.withDefaults(),
+		"tiers":                      {Tiers: MustParseTiers("1/s, 2/m, 3/h, 4/d")},
+		"the highest rate":           {Rate: Rate{maxCount, maxCount / 1e6 * time.Millisecond, maxCount}},
+		"the lowest rate":            {Rate: Rate{1, maxPer, 100}},
+		"the slowest burst":          {Rate: Rate{1, maxPer, maxFill / int64(maxPer)}},
+		"the most keys and overflow": {Rate: MustParse("10/second"), MaxKeys: maxKeys},
+		"waiting":                    {Rate: MustParse("10/second"), MaxWaiting: maxWaiting, MaxWait: math.MaxInt64},
+		"the slowest warm-up":        {Rate: MustParse("10/second"), Algorithm: WarmUp, WarmUpFor: maxPer, ColdFactor: maxColdFactor},
+		"the fastest warm-up":        {Rate: MustParse("10/second"), Algorithm: WarmUp, WarmUpFor: 1, ColdFactor: 1},
+		"the longest log":            {Rate: MustParse("10000/second"), Algorithm: SlidingLog, MaxKeys: 100_000},
+		"leased and closed":          {Rate: MustParse("10/second"), Mode: patterns.Leased(0, 0), OnFailure: patterns.FailClosed},
+		"sliding window":             {Rate: MustParse("1000000000000/day"), Algorithm: SlidingWindow},
+		"fixed window":               {Rate: MustParse("1000000000000/day"), Algorithm: FixedWindow},
+		"smooth":                     {Rate: MustParse("10/second"), Algorithm: Smooth},
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			if err := c.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			m := newTestMachine(c)
+			if d := m.Acquire(0, 1, &patterns.Request{}); d.Verdict != patterns.Grant {
+				t.Errorf("the first request: %v", d)
+			}
+			if err := m.Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestInvalidConfigsNameTheField(t *testing.T) {
+	ok := MustParse("10/second")
+	nan, inf := math.NaN(), math.Inf(1)
+	tests := []struct {
+		name  string
+		cfg   Config
+		field string
+	}{
+		{"no rate", Config{}, "Rate"},
+		{"a rate of nothing", Config{Rate: Rate{Per: sec}}, "Rate"},
+		{"a negative rate", Config{Rate: Rate{Count: -1, Per: sec}}, "Rate"},
+		{"a rate in no time", Config{Rate: Rate{Count: 1}}, "Rate"},
+		{"a burst of windows", Config{Rate: Rate{10, sec, 20}, Algorithm: FixedWindow}, "Rate"},
+		{"a burst of something smooth", Config{Rate: Rate{10, sec, 1}, Algorithm: Smooth}, "Rate"},
+		{"a log too long", Config{Rate: MustParse("10001/second"), Algorithm: SlidingLog}, "Rate"},
+		{"a rate and tiers", Config{Rate: ok, Tiers: Several(ok)}, "Tiers"},
+		{"a bad tier", Config{Tiers: Several(ok, Rate{Count: -1, Per: sec})}, "Tiers"},
+		{"a gap in the tiers", Config{Tiers: Tiers{ok, {}, ok}}, "Tiers"},
+		{"too many tiers", Config{Tiers: Several(ok, ok, ok, ok, ok)}, "Tiers"},
+		{"unknown algorithm", Config{Rate: ok, Algorithm: algorithms}, "Algorithm"},
+		{"negative warm-up", Config{Rate: ok, Algorithm: WarmUp, WarmUpFor: -1}, "WarmUpFor"},
+		{"warm-up too long", Config{Rate: ok, Algorithm: WarmUp, WarmUpFor: maxPer + 1}, "WarmUpFor"},
+		{"warm-up without a time", Config{Rate: ok, Algorithm: WarmUp}, "WarmUpFor"},
+		{"a time to warm up for what does not", Config{Rate: ok, WarmUpFor: sec}, "WarmUpFor"},
+		{"cold factor below 1", Config{Rate: ok, ColdFactor: 0.9}, "ColdFactor"},
+		{"cold factor above 1000", Config{Rate: ok, ColdFactor: 1001}, "ColdFactor"},
+		{"NaN cold factor", Config{Rate: ok, ColdFactor: nan}, "ColdFactor"},
+		{"infinite cold factor", Config{Rate: ok, ColdFactor: inf}, "ColdFactor"},
+		{"negative keys", Config{Rate: ok, MaxKeys: -1}, "MaxKeys"},
+		{"too many keys", Config{Rate: ok, MaxKeys: maxKeys + 1}, "MaxKeys"},
+		{"keys that would take too much", Config{Rate: MustParse("10000/second"), Algorithm: SlidingLog, MaxKeys: 110_000}, "MaxKeys"},
+		{"keys that wait", Config{Rate: ok, MaxKeys: 1, MaxWaiting: 1}, "MaxKeys"},
+		{"negative waiting", Config{Rate: ok, MaxWaiting: -1}, "MaxWaiting"},
+		{"too many waiting", Config{Rate: ok, MaxWaiting: maxWaiting + 1}, "MaxWaiting"},
+		{"negative wait", Config{Rate: ok, MaxWaiting: 1, MaxWait: -1}, "MaxWait"},
+		{"a wait where nobody waits", Config{Rate: ok, MaxWait: 1}, "MaxWait"},
+		{"negative lease", Config{Rate: ok, Mode: patterns.Leased(-1, 0)}, "Mode"},
+		{"unknown fail policy", Config{Rate: ok, OnFailure: 99}, "OnFailure"},
+	}
+	tested := map[string]bool{}
+	for _, tt := range tests {
+		tested[tt.field] = true
+		t.Run(tt.name, func(t *testing.T) {
+			if got := faultyFields(tt.cfg.Validate()); !slices.Equal(got, []string{tt.field}) {
+				t.Errorf("faults in %v, want %s", got, tt.field)
+			}
+		})
+	}
+	for f := range reflect.TypeFor[Config]().Fields() {
+		if !tested[f.Name] {
+			t.Errorf("no row breaks %s", f.Name)
+		}
+	}
+}
+
+func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+	err := Config{Tiers: Tiers{{Count: -1}, {Count: 1}}, ColdFactor: math.NaN(), MaxKeys: -1, MaxWaiting: -1, OnFailure: 9}.Validate()
+	want := []string{"Tiers", "Tiers", "ColdFactor", "MaxKeys", "MaxWaiting", "OnFailure"}
+	if got := faultyFields(err); !slices.Equal(got, want) {
+		t.Errorf("faults in %v, want %v", got, want)
+	}
+	if !strings.Contains(err.Error(), "ratelimiter: Tiers -1/0s: the count must be at least 1") {
+		t.Errorf("error does not read well: %v", err)
+	}
+}
+
+func faultyFields(err error) (fields []string) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	for _, e := range joined.Unwrap() {
+		if c, ok := errors.AsType[*ConfigError](e); ok {
+			fields = append(fields, c.Field)
+		}
+	}
+	return fields
+}
+
+func TestNewMachinePanicsIfNobodyValidated(t *testing.T) {
+	for name, f := range map[string]func(){
+		"NewMachine":  func() { newTestMachine(Config{}) },
+		"Reconfigure": func() { newTestMachine(per(1, sec)).Reconfigure(0, Config{}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s took an invalid Config", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestDefaultsAreIdempotent(t *testing.T) {
+	for _, c := range []Config{{}, {Rate: Rate{Count: 1, Per: sec}}, {Tiers: Several(Rate{Count: 1, Per: sec})}} {
+		if once := c.withDefaults(); once != once.withDefaults() {
+			t.Errorf("%+v: %+v", once, once.withDefaults())
+		}
+	}
+}
+
+// What a field's comment says after "Default" is what the zero Config becomes.
+func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	def := reflect.ValueOf(Config{}.withDefaults())
+	said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
+	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
+	if len(fields) != def.NumField() {
+		t.Fatalf("found %d fields of %d", len(fields), def.NumField())
+	}
+	for _, f := range fields {
+		name := f.Names[0].Name
+		m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
+		if m == nil {
+			t.Errorf("the comment of %s says no default", name)
+			continue
+		}
+		if is := def.FieldByName(name); !says(m[1], is) {
+			t.Errorf("%s: the comment says %s, the default is %v", name, m[1], is)
+		}
+	}
+}
+
+func says(text string, v reflect.Value) bool {
+	if text == "off" || text == "none" {
+		return v.IsZero()
+	}
+	switch value := v.Interface().(type) {
+	case int:
+		return strconv.Itoa(value) == text
+	case float64:
+		return strconv.FormatFloat(value, 'g', -1, 64) == text
+	case fmt.Stringer: // token-bucket for TokenBucket
+		return strings.EqualFold(strings.ReplaceAll(value.String(), "-", ""), text)
+	}
+	return false
+}
+
+func TestNamesOfWhatIsNone(t *testing.T) {
+	if got := algorithms.String() + states.String(); got != "algorithm(6)state(4)" {
+		t.Error(got)
+	}
+}
