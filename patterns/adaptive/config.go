@@ -12,7 +12,7 @@ import (
 // field left zero means its default.
 type Config struct {
 	// Algorithm finds the limit: Knee, AIMD, Vegas, Gradient or Gradient2.
-	// Default Knee{}.
+	// Default Knee.
 	Algorithm Algorithm
 
 	// Initial is the limit to begin with, in [Min, Max]. Default 20, and 100 for AIMD.
@@ -24,7 +24,8 @@ type Config struct {
 	Max int
 
 	// MaxWaiting is how many callers may wait for a place, in order of priority and
-	// then of arrival, 0 to 1,000,000. Default 0: who finds no place is refused.
+	// then of arrival, 0 to 1,000,000; it is fixed while the limiter runs. Default 0: who
+	// finds no place is refused.
 	MaxWaiting int
 
 	// Fair shares a contended limit among the tenants that Request.Key names: who
@@ -37,16 +38,18 @@ type Config struct {
 	// as one tenant. Default 10000.
 	MaxTenants int
 
-	// CallTimeout bounds each guarded call through its context. Default off.
+	// CallTimeout bounds each guarded call through its context; it is fixed while the
+	// limiter runs. Default off.
 	CallTimeout time.Duration
 
 	// Mode is patterns.Strict or patterns.Leased: one message per permit, or permits
-	// in bulk while less than half of the limit is used. Default Strict.
+	// in bulk while less than half of the limit is used; it is fixed while the limiter
+	// runs. Default Strict.
 	Mode patterns.Mode
 
 	// OnFailure is what callers get if the limiter's own actor fails for good:
 	// patterns.FailOpen lets them through unguarded, patterns.FailClosed refuses them.
-	// Default FailOpen.
+	// It is fixed while the limiter runs. Default FailOpen.
 	OnFailure patterns.FailPolicy
 }
 
@@ -93,6 +96,20 @@ func (c Config) Validate() error {
 	}
 	f.check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
 	return errors.Join(f...)
+}
+
+// successor validates next, which is to replace c in a limiter that runs. What callers
+// hold was made for c's Mode, OnFailure, CallTimeout and MaxWaiting.
+func (c Config) successor(next Config) error {
+	var f faults
+	fixed := func(same bool, field string, value, is any) {
+		f.check(same, field, value, fmt.Sprintf("is fixed while the limiter runs, at %v", is))
+	}
+	fixed(next.Mode == c.Mode, "Mode", next.Mode, c.Mode)
+	fixed(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, c.OnFailure)
+	fixed(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, c.CallTimeout)
+	fixed(next.MaxWaiting == c.MaxWaiting, "MaxWaiting", next.MaxWaiting, c.MaxWaiting)
+	return errors.Join(append(f, next.Validate())...)
 }
 
 func (c *Config) bounds() Bounds { return Bounds{Initial: c.Initial, Min: c.Min, Max: c.Max} }

@@ -97,7 +97,7 @@ func (l *knee) Observe(s Sample) int {
 		l.window.begin(s.Now, s.Left)
 		return int(l.limit)
 	}
-	l.window.add(s, l.limit, l.base, l.size())
+	l.window.add(&s, l.limit, l.base, l.size())
 	if l.window.full(l.probe.phase, l.spread) {
 		w := l.window
 		l.window.begin(s.Now, s.Left)
@@ -107,6 +107,11 @@ func (l *knee) Observe(s Sample) int {
 }
 
 func (l *knee) close(now patterns.Instant, w *window) {
+	if w.n == 0 { // everything was turned away
+		l.lower(w)
+		l.limit = l.bounds.clamp(min(l.limit, l.ceiling))
+		return
+	}
 	if cv := w.spread(); cv >= 0 {
 		l.spread += 0.1 * (cv - l.spread)
 	}

@@ -30,13 +30,13 @@ func (w *window) begin(now patterns.Instant, left int) {
 	*w = window{open: true, start: now, last: now, left: left}
 }
 
-func (w *window) add(s Sample, limit, base, size float64) {
+func (w *window) add(s *Sample, limit, base, size float64) {
 	rtt := max(float64(s.RTT), 1)
 	w.area += max(float64(s.Now-w.last), 0) * float64(w.left+s.Left+1) / 2
 	w.last, w.left = max(s.Now, w.last), s.Left
 	if s.Dropped {
 		w.drops++
-		if rtt < base/2 { // refused by the dependency: that is no work done
+		if rtt < base/2 || base == 0 { // refused by the dependency: that is no work done
 			w.away++
 			return
 		}
@@ -71,7 +71,7 @@ func (w *window) full(p phase, spread float64) bool {
 	if p == probing {
 		n, sum = w.fresh, w.freshSum
 	}
-	return w.n > 0 && float64(n+w.away) >= least && w.span() >= sum/float64(max(n, 1)) && w.span() > 0
+	return float64(n+w.away) >= least && w.span() >= sum/float64(max(n, 1)) && w.span() > 0
 }
 
 func (w *window) span() float64     { return float64(w.last - w.start) }

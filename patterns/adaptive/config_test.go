@@ -1,0 +1,152 @@
+package adaptive
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+func faultyFields(err error) (fields []string) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	for _, fault := range joined.Unwrap() {
+		if e, ok := errors.AsType[*ConfigError](fault); ok {
+			fields = append(fields, e.Field)
+		} else {
+			fields = append(fields, faultyFields(fault)...)
+		}
+	}
+	return fields
+}
+
+func TestValidConfigs(t *testing.T) {
+	for _, c := range []Config{
+		{},
+		{Algorithm: AIMD{}},
+		{Algorithm: AIMD{}, Max: 5},
+		{Max: 3},
+		{Min: 50},
+		{Min: 20_000},
+		{Algorithm: Gradient2{Window: PerSample}},
+		{Partitions: Guarantee(map[string]float64{"a": 0.1, "b": 0.2, "c": 0.7})},
+		Config{}.withDefaults(),
+	} {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if once := c.withDefaults(); once != once.withDefaults() {
+			t.Errorf("%+v: defaults change twice", c)
+		}
+	}
+}
+
+func TestInvalidConfigsNameEveryField(t *testing.T) {
+	nan := math.NaN()
+	for _, tt := range []struct {
+		cfg  Config
+		want []string
+	}{
+		{Config{Min: -1, Max: maxLimit + 1, Initial: -4}, []string{"Min", "Max", "Initial"}},
+		{Config{Min: 10, Max: 5}, []string{"Max", "Initial"}},
+		{Config{Initial: 20, Max: 10}, []string{"Initial"}},
+		{Config{MaxWaiting: -1, MaxTenants: -1, CallTimeout: -1}, []string{"MaxWaiting", "MaxTenants", "CallTimeout"}},
+		{Config{Mode: patterns.Leased(-1, 0), OnFailure: 9}, []string{"Mode", "OnFailure"}},
+		{Config{Partitions: Guarantee(nil)}, []string{"Partitions"}},
+		{Config{Partitions: Guarantee(map[string]float64{"a": 0.7, "b": 0.7})}, []string{"Partitions"}},
+		{Config{Partitions: Guarantee(map[string]float64{"a": nan})}, []string{"Partitions", "Partitions"}},
+		{Config{Algorithm: Knee{Headroom: nan, Idle: nan, MaxLatency: -1}}, []string{"Knee.Headroom", "Knee.Idle", "Knee.MaxLatency"}},
+		{Config{Algorithm: AIMD{Increase: nan, Backoff: 1, Timeout: -1, Window: -1, SuccessRatio: 2, FailureRatio: nan}}, []string{
+			"AIMD.Increase", "AIMD.Backoff", "AIMD.Timeout", "AIMD.Window", "AIMD.SuccessRatio", "AIMD.FailureRatio",
+		}},
+		{Config{Algorithm: Vegas{Smoothing: nan, Probe: -1, Jitter: 0.1}}, []string{"Vegas.Smoothing", "Vegas.Probe", "Vegas.Jitter"}},
+		{Config{Algorithm: Gradient{Smoothing: 2, Tolerance: math.Inf(1), Backoff: nan, Probe: -1}}, []string{
+			"Gradient.Smoothing", "Gradient.Tolerance", "Gradient.Backoff", "Gradient.Probe",
+		}},
+		{Config{Algorithm: Gradient2{Smoothing: -1, Tolerance: 0.5, LongWindow: -1, Queue: nan, Window: -2}}, []string{
+			"Gradient2.Smoothing", "Gradient2.Tolerance", "Gradient2.LongWindow", "Gradient2.Queue", "Gradient2.Window",
+		}},
+	} {
+		if got := faultyFields(tt.cfg.Validate()); !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: faults of %v, want %v", tt.cfg, got, tt.want)
+		}
+	}
+}
+
+func TestWhatCallersHoldIsFixedWhileTheLimiterRuns(t *testing.T) {
+	running := Config{Mode: patterns.Leased(64, 0), CallTimeout: time.Second, MaxWaiting: 4}
+	next := running
+	next.Max = 9
+	if err := running.successor(next); err != nil {
+		t.Errorf("a change of the rules: %v", err)
+	}
+	got := faultyFields(running.successor(Config{OnFailure: patterns.FailClosed, Min: -1}))
+	if want := []string{"Mode", "OnFailure", "CallTimeout", "MaxWaiting", "Min"}; !slices.Equal(got, want) {
+		t.Errorf("faults of %v, want %v", got, want)
+	}
+}
+
+// What a field's comment says after "Default" is what the zero value becomes.
+func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
+	for file, filled := range map[string]any{
+		"config.go": Config{}.withDefaults(), "aimd.go": AIMD{}.withDefaults(), "vegas.go": Vegas{}.withDefaults(),
+		"gradient.go": Gradient{}.withDefaults(), "gradient2.go": Gradient2{}.withDefaults(), "knee.go": Knee{}.withDefaults(),
+	} {
+		def := reflect.ValueOf(filled)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
+		for _, f := range structFields(parsed, def.Type().Name()) {
+			name := f.Names[0].Name
+			m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
+			if m == nil {
+				t.Errorf("%s: the comment of %s says no default", file, name)
+			} else if is := def.FieldByName(name); !says(m[1], is) {
+				t.Errorf("%s: the comment of %s says %s, the default is %v", file, name, m[1], is)
+			}
+		}
+	}
+}
+
+func structFields(file *ast.File, name string) (fields []*ast.Field) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == name {
+			fields = spec.Type.(*ast.StructType).Fields.List
+		}
+		return true
+	})
+	return fields
+}
+
+func says(text string, v reflect.Value) bool {
+	if text == "off" || text == "none" {
+		return v.IsZero()
+	}
+	switch value := v.Interface().(type) {
+	case time.Duration:
+		d, err := time.ParseDuration(text)
+		return err == nil && d == value
+	case int:
+		return strconv.Itoa(value) == text
+	case float64:
+		return strconv.FormatFloat(value, 'g', -1, 64) == text
+	case fmt.Stringer: // a name such as fail-open for FailOpen, or knee for Knee
+		return strings.EqualFold(strings.ReplaceAll(value.String(), "-", ""), text)
+	}
+	return false
+}
