@@ -166,9 +166,12 @@ func (m *Machine) settle(now patterns.Instant) {
 	if now > m.hi {
 		m.hi = now
 	}
-	if m.saturated == 0 {
-		return
+	if m.saturated > 0 {
+		m.overdue()
 	}
+}
+
+func (m *Machine) overdue() {
 	if m.owes {
 		m.owes = false
 		m.owed.At = m.wall(m.hi)

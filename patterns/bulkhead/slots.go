@@ -119,6 +119,17 @@ func (m *Machine) give(c *compartment, n int) {
 	n = min(n, c.taken)
 	c.taken -= n
 	m.taken -= n
+	if m.saturated > 0 {
+		m.free(c)
+	}
+	if c.taken == 0 && c.key != "" {
+		delete(m.partitions, c.key)
+		m.spare = c
+	}
+}
+
+// free goes on after slots of c came back while somebody lacked some.
+func (m *Machine) free(c *compartment) {
 	m.ease(c)
 	if m.waits {
 		// Whoever waits is asked for right after this, and then it is true again.
@@ -127,10 +138,6 @@ func (m *Machine) give(c *compartment, n int) {
 			m.look = m.hi.Add(calmAfter)
 			m.dirty = true
 		}
-	}
-	if c.taken == 0 && c.key != "" {
-		delete(m.partitions, c.key)
-		m.spare = c
 	}
 }
 
