@@ -39,7 +39,9 @@ func (i *incarnation) Receive(c actor.Context) {
 	case *actor.Stopped:
 		s.protect("stopped", s.stopped)
 	case *actor.Terminated:
-		s.releaseHolder(msg.Who)
+		if !s.broken.failing { // the next incarnation will hear of it again
+			s.releaseHolder(msg.Who)
+		}
 	default:
 		s.receive(c, msg)
 	}
