@@ -78,10 +78,13 @@ func TestSuspendedMailboxServesSystemMessagesOnly(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		m, f := newFake(Config{Inline: inline})
 		m.PostSystemMessage(&actor.SuspendMailbox{})
+		f.run()
 		m.PostUserMessage("a")
 		post(t, m, "b", Ordinary)
 		post(t, m, "u", Urgent)
-		f.run()
+		if n := f.run(); n != 0 {
+			t.Errorf("%d goroutines for nothing", n)
+		}
 		if m.TryEnter() {
 			t.Error("entered")
 		}

@@ -182,8 +182,8 @@ func (r *run) spot(q *request) (entered bool) {
 			r.m.Crashed(reason, "spot")
 			return
 		}
-		r.m.Exit()
 		q.end()
+		r.m.Exit() // which does not return if what it serves exits the goroutine
 	}()
 	r.handle(q)
 	done = true

@@ -144,6 +144,53 @@ func TestTraps3And4AnActorThatPanicsOnEverythingStopsToo(t *testing.T) {
 	})
 }
 
+func TestTrap3WhoPanicsOnStoppedIsGoneOnce(t *testing.T) {
+	for _, life := range []string{"stopping", "stopped"} {
+		t.Run(life, func(t *testing.T) {
+			worlds(t, func(_ *testing.T, w *world) {
+				deadLetters := 0
+				w.system.EventStream.Subscribe(func(e any) {
+					if _, ok := e.(*actor.DeadLetterEvent); ok {
+						deadLetters++
+					}
+				})
+				watcher, other := w.spawn(w.subject("w", nil), "w"), w.spawn(w.subject("o", nil), "o")
+				pid := w.spawn(w.subject("s", map[string]string{life: "panic"}), "s")
+				w.send(watcher, func(c actor.Context) { c.Watch(pid) })
+				w.send(other, func(c actor.Context) { c.Watch(pid); c.Unwatch(pid) })
+				w.seen("w:started", "o:started", "s:started")
+				done := actor.NewFuture(w.system, time.Hour)
+				w.send(done.PID(), "done")
+				w.send(pid, func(c actor.Context) {
+					c.SetReceiveTimeout(time.Minute)
+					p, _ := w.system.ProcessRegistry.Get(pid)
+					c.Stop(pid)
+					p.SendSystemMessage(pid, &actor.Terminated{Who: other})
+					c.ReenterAfter(done, func(any, error) { panic("still there") })
+					p.SendSystemMessage(pid, &actor.Watch{Watcher: other})
+				})
+				time.Sleep(time.Hour) // for a timeout that nobody cancelled
+				w.seen("s:stopping", "s:stopped", "w:terminated(s)", "o:terminated(s)")
+				if deadLetters != 0 {
+					t.Errorf("%d dead letters", deadLetters)
+				}
+			})
+		})
+	}
+}
+
+func TestTrap3WatchersHearOfAStopAfterTheActorDid(t *testing.T) {
+	for _, life := range []string{"stopping", "stopped", "nothing"} {
+		oneWorld(t, Config{Inline: true}, func(_ *testing.T, w *world) {
+			watcher := w.spawn(w.subject("w", nil), "w")
+			pid := w.spawn(w.subject("s", map[string]string{life: "panic"}), "s")
+			w.send(watcher, func(c actor.Context) { c.Watch(pid) })
+			w.system.Root.Stop(pid)
+			w.settled("w:started s:started s:stopping s:stopped w:terminated(s)")
+		})
+	}
+}
+
 func TestTrap4ARestartDoesNotUndoAStop(t *testing.T) {
 	worlds(t, func(_ *testing.T, w *world) {
 		pid := w.spawn(w.subject("s", nil), "s")
@@ -209,6 +256,19 @@ func TestTrap5AListenerThatPanicsDoesNotEndTheProcess(t *testing.T) {
 		w.send(pid, &actor.MessageEnvelope{Message: fail{}, Sender: w.system.NewLocalPID("nobody")})
 		w.settled("s:started s:restarting s:started")
 		w.answered(w.ask(pid, echo("hi")), echo("hi"))
+	})
+}
+
+func TestTrap5ALoggerThatPanicsDoesNotEndTheProcess(t *testing.T) {
+	worlds(t, func(_ *testing.T, w *world) {
+		w.broken.Store(true)
+		pid := w.spawn(w.subject("s", nil), "s")
+		w.refused(w.ask(pid, fail{}), ErrPanicked)
+		w.settled("s:started s:stopping s:stopped") // proto.actor logs a failure before it tells the supervisor
+		pid = w.spawn(w.subject("s", map[string]string{"stopping": "panic"}), "t")
+		w.stops(pid)
+		w.settled("s:started s:stopping s:stopped")
+		w.broken.Store(false)
 	})
 }
 

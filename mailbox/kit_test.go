@@ -1,12 +1,14 @@
 package mailbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,6 +171,7 @@ type world struct {
 	system *actor.ActorSystem
 	props  []actor.PropsOption // of subjects: they have a Combining mailbox
 	config Config
+	broken atomic.Bool // the logger panics
 }
 
 // worlds runs f in fake time, once with each way to run turns.
@@ -183,7 +186,8 @@ func worlds(t *testing.T, f func(t *testing.T, w *world)) {
 func oneWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, system: quietSystem(), config: cfg}
+		w := &world{t: t, config: cfg}
+		w.system = quietSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(w) }))
 		w.props = []actor.PropsOption{actor.WithMailbox(func() actor.Mailbox { return New(w.config) })}
 		f(t, w)
 		synctest.Wait()
@@ -192,10 +196,22 @@ func oneWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 	})
 }
 
-func quietSystem() *actor.ActorSystem {
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(slog.DiscardHandler)
-	}), actor.WithDeadLetterThrottleInterval(time.Millisecond))
+// Enabled and its like make a world the handler of its system's log.
+func (w *world) Enabled(context.Context, slog.Level) bool { return true }
+func (w *world) WithAttrs([]slog.Attr) slog.Handler       { return w }
+func (w *world) WithGroup(string) slog.Handler            { return w }
+func (w *world) Handle(context.Context, slog.Record) error {
+	if w.broken.Load() {
+		panic("the logger is broken")
+	}
+	return nil
+}
+
+func quietSystem(opts ...actor.ConfigOption) *actor.ActorSystem {
+	return actor.NewActorSystem(append([]actor.ConfigOption{
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+		actor.WithDeadLetterThrottleInterval(time.Millisecond),
+	}, opts...)...)
 }
 
 // settled waits until nothing moves and compares what was noted since the last time.

@@ -56,6 +56,9 @@ func TestTheOldestAgeIsThatOfTheOldestInAnyLane(t *testing.T) {
 		post(t, m, "o", Ordinary)
 		time.Sleep(time.Second)
 		age(2 * time.Second)
+		if s := m.Stats(); s.MaxDepth != 3 { // though none was served yet
+			t.Errorf("%+v", s)
+		}
 		m.PostUserMessage(func() { m.PostSystemMessage(&actor.SuspendMailbox{}) })
 		m.PostUserMessage("stays")
 		m.PostSystemMessage(&actor.ResumeMailbox{})
@@ -101,9 +104,26 @@ func TestSaturationIsTheShareOfTimeSpentInTurns(t *testing.T) {
 	}
 }
 
+func TestSaturationIsNeverMoreThanOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := newFake(Config{Inline: true})
+		for i := range 4 * sampleEvery {
+			m.TryEnter()
+			if (i+1)%sampleEvery == 0 { // what is sampled is not what is usual
+				time.Sleep(time.Second)
+			}
+			m.Exit()
+		}
+		if s := m.Stats(); s.Saturation != 1 {
+			t.Errorf("got %v", s.Saturation)
+		}
+	})
+}
+
 func TestSaturationStaysASensibleShareAfterFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, f := newFake(Config{Inline: true})
+		time.Sleep(time.Second)
 		for range 4 * sampleEvery {
 			onGoroutine(func() { m.PostUserMessage(exitGoroutine) })
 			f.run()
