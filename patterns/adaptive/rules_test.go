@@ -1,0 +1,176 @@
+package adaptive
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bulwark-go/bulwark/internal/simulation"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// known is a knee that knows a service of 10 workers and 10 ms, and a window of it.
+func known() (*knee, *window) {
+	l := Knee{}.New(Bounds{Initial: 20, Min: 1, Max: 1000}).(*knee)
+	l.base, l.rate, l.sure, l.spread = 1e7, 1e-6, true, 0.28
+	w := &window{open: true, last: patterns.Instant(100 * ms), n: 100, sum: 100 * 1.5e7, hits: 50, area: 15 * 1e8}
+	return l, w
+}
+
+func TestKneeRules(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(l *knee, w *window) (ok bool)
+	}{
+		{"the limit at most doubles at once", func(l *knee, _ *window) bool {
+			l.rate = 1e-3
+			l.aim()
+			return l.limit == 40
+		}},
+		{"throughput while the limit is not used is no reason to lower it", func(l *knee, w *window) bool {
+			w.n, w.hits = 50, 0
+			l.learnRate(w)
+			return l.rate == 1e-6
+		}},
+		{"throughput while the limit is used is", func(l *knee, w *window) bool {
+			w.n, w.hits = 50, 50
+			l.learnRate(w)
+			return l.rate < 0.8e-6
+		}},
+		{"an incident teaches no baseline", func(l *knee, w *window) bool {
+			w.drops, w.hits, w.low, w.lowSum, l.quiet = 10, 0, 100, 100*9e7, true
+			l.learnBase(0, w)
+			return l.base == 1e7
+		}},
+		{"quiet windows in a row teach the baseline", func(l *knee, w *window) bool {
+			w.hits, w.low, w.lowSum, l.quiet = 0, 100, 100*2e7, true
+			l.learnBase(0, w)
+			return l.base == 1.3e7
+		}},
+		{"a window under load below the baseline lowers it, and casts doubt", func(l *knee, w *window) bool {
+			w.sum = 100 * 0.5e7
+			l.learnBase(0, w)
+			return l.base == 0.75e7 && !l.sure
+		}},
+		{"lost calls halve the margin", func(l *knee, w *window) bool {
+			l.margin, w.drops = 8, 3
+			l.adjust(w)
+			return l.margin == 4
+		}},
+		{"losing many lowers the ceiling below what was in flight", func(l *knee, w *window) bool {
+			w.drops = 6
+			l.adjust(w)
+			return l.ceiling == 0.9*15
+		}},
+		{"but not far below the knee", func(l *knee, w *window) bool {
+			w.drops, w.area = 6, 1e8
+			l.adjust(w)
+			return l.ceiling == 0.9*10
+		}},
+		{"and losing none raises it again", func(l *knee, w *window) bool {
+			l.ceiling = 10
+			l.adjust(w)
+			return l.ceiling == 10.5
+		}},
+		{"what does not drain ends the probe", func(l *knee, _ *window) bool {
+			l.refer()
+			l.descend(0)
+			s := Sample{Now: patterns.Instant(199 * ms), RTT: 10 * ms, InFlight: 20}
+			if l.drained(s); l.probe.phase != draining {
+				return false
+			}
+			s.Now = patterns.Instant(201 * ms)
+			l.drained(s)
+			return l.probe.phase == cruising && l.limit > 15
+		}},
+		{"a probe looks below the knee", func(l *knee, _ *window) bool {
+			l.refer()
+			l.descend(0)
+			return l.looking() && l.limit == 7.5
+		}},
+		{"a calm, well known service is not probed", func(l *knee, w *window) bool {
+			l.probe.windows, l.probe.samples = 100, probeEvery
+			return !l.doubts(1e12, w)
+		}},
+		{"it is after thousands of calls and hundreds of latencies", func(l *knee, w *window) bool {
+			l.probe.samples = probeEvery + 1
+			return l.doubts(301*1.5e7, w) && !l.doubts(299*1.5e7, w)
+		}},
+		{"a breakdown of throughput is a reason for a probe", func(l *knee, w *window) bool {
+			l.probe.windows, w.n, w.hits = 4, 50, 50
+			return l.doubts(0, w)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if l, w := known(); !tt.do(l, w) {
+				t.Errorf("%+v %+v", l, w)
+			}
+		})
+	}
+}
+
+func TestTheMarginIsGivenBackWhenOverloadComes(t *testing.T) {
+	m := after(func(s *simulation.Scenario) {
+		s.Phases = []simulation.Phase{{Load: 1}, {At: 15 * time.Second, Load: 5}}
+	}, Knee{})
+	if s := m.Snapshot(0, patterns.Counts{}); s.Margin > 4 {
+		t.Errorf("margin %v", s.Margin)
+	}
+}
+
+func TestReservesAreForThoseWhoCanBeHeldBack(t *testing.T) {
+	var c cutoff
+	c.refused(levels-1, true, 10)
+	if c.held {
+		t.Errorf("nobody to hold back: %+v", c)
+	}
+	c.inFlight[0], c.greedy = 1, 1
+	c.refused(levels-1, true, 10)
+	if c.reserve[levels-1] != 1 || c.fair != 1 || c.kept(0, false) != 2 || c.kept(levels-1, true) != 0 {
+		t.Errorf("%+v", c)
+	}
+	for range 100 {
+		c.refused(levels-1, true, 10)
+	}
+	if c.reserve[levels-1] != 10 || c.fair != 10 {
+		t.Errorf("more than the limit: %+v", c)
+	}
+}
+
+func TestTenants(t *testing.T) {
+	cfg := Config{MaxTenants: 2}
+	ts := newTenants(&cfg, 1)
+	a, b := ts.find(0, "a", nil), ts.find(0, "b", nil)
+	if a == b || ts.find(0, "a", nil) != a {
+		t.Fatal("tenants mixed up")
+	}
+	if ts.find(0, "c", nil) != 0 || ts.find(0, "d", nil) != 0 {
+		t.Error("more tenants than may be told apart")
+	}
+	ts.all[a].inFlight = 1
+	for i := range patterns.Instant(5) {
+		ts.find(i*period, "c", nil)
+	}
+	if ts.find(5*period, "a", nil) != a {
+		t.Error("a tenant with a call in flight was forgotten")
+	}
+	if ts.find(5*period, "c", nil) == 0 {
+		t.Error("a tenant that left keeps its place")
+	}
+}
+
+func TestLongKeysAreTenantsToo(t *testing.T) {
+	long := make([]byte, 1<<20)
+	if hash(1, string(long)) == hash(1, string(long[1:])) || hash(1, "") == hash(2, "") {
+		t.Error("hashes collide")
+	}
+}
+
+func TestRefusalsAreFresh(t *testing.T) {
+	h := newHost(t, still(1))
+	h.take(1, patterns.Request{})
+	first := h.acquire(patterns.Request{}).Err
+	h.now += freshFor
+	if second := h.acquire(patterns.Request{}).Err; first == second {
+		t.Error("an old refusal")
+	}
+}
