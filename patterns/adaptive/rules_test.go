@@ -1,6 +1,7 @@
 package adaptive
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -170,7 +171,7 @@ func TestRefusalsAreFresh(t *testing.T) {
 	h.take(1, patterns.Request{})
 	first := h.acquire(patterns.Request{}).Err
 	h.now += freshFor
-	if second := h.acquire(patterns.Request{}).Err; first == second {
+	if second := h.acquire(patterns.Request{}).Err; errors.Is(first, second) {
 		t.Error("an old refusal")
 	}
 }
