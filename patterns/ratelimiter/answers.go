@@ -34,7 +34,7 @@ type Reservation struct {
 func (m *Machine) Peek(now patterns.Instant, r *patterns.Request) Answer {
 	m.settle(now)
 	b := m.find(r.Key)
-	return m.answer(&b, weight(r))
+	return m.answer(b, weight(r))
 }
 
 func (m *Machine) answer(b *budget, n int64) Answer {
@@ -48,12 +48,12 @@ func (m *Machine) answer(b *budget, n int64) Answer {
 func (m *Machine) Take(now patterns.Instant, r *patterns.Request) Answer {
 	m.settle(now)
 	b, n := m.find(r.Key), weight(r)
-	a, tier := m.ask(&b, n)
+	a, tier := m.ask(b, n)
 	if a.Allowed {
-		m.spend(&b, n)
+		m.spend(b, n)
 		tier = -1
 	} else {
-		m.deny(&b, a, tier)
+		m.deny(b, a, tier)
 	}
 	b.fill(&a, m.hi, tier)
 	return a
@@ -65,15 +65,15 @@ func (m *Machine) TakeUpTo(now patterns.Instant, r *patterns.Request) (taken int
 	m.settle(now)
 	b, n := m.find(r.Key), max(weight(r), 0)
 	if m.state == Limiting {
-		n = min(n, b.tiers.Remaining(b.state, int64(m.hi)))
+		n = min(n, b.law.Remaining(b.state, int64(m.hi)))
 	}
-	a, tier := m.ask(&b, max(n, 1))
+	a, tier := m.ask(b, max(n, 1))
 	if a.Allowed && n > 0 {
-		m.spend(&b, n)
+		m.spend(b, n)
 		b.fill(&a, m.hi, -1)
 		return int(n), a
 	}
-	m.deny(&b, a, tier)
+	m.deny(b, a, tier)
 	b.fill(&a, m.hi, tier)
 	return 0, a
 }
@@ -105,21 +105,21 @@ func (m *Machine) Reserve(now patterns.Instant, r *patterns.Request, maxWait tim
 	case m.state != Limiting:
 		return Reservation{At: m.hi, epoch: m.epoch}, nil
 	case n < 1:
-		return Reservation{}, m.tooHeavy(n, b.rates[0], b.tiers.Rule(0).Capacity()).Err
+		return Reservation{}, m.tooHeavy(n, b.law.rates[0], b.law.Rule(0).Capacity()).Err
 	}
-	wait, tier := b.tiers.Wait(b.state, int64(m.hi), n)
+	wait, tier := b.law.Wait(b.state, int64(m.hi), n)
 	late := wait > int64(maxWait) || m.hi.Add(time.Duration(wait)) >= latest
 	switch {
 	case wait < 0:
-		return Reservation{}, m.tooHeavy(n, b.rates[tier], b.tiers.Rule(tier).Capacity()).Err
-	case wait > 0 && (late || !b.tiers.Indebting()):
-		cause := m.cause(&b)
+		return Reservation{}, m.tooHeavy(n, b.law.rates[tier], b.law.Rule(tier).Capacity()).Err
+	case wait > 0 && (late || !b.law.Indebting()):
+		cause := m.cause(b)
 		if late && maxWait > 0 {
 			cause = CauseMaxWait
 		}
-		return Reservation{}, m.refuse(cause, &b, n, wait, tier).Err
+		return Reservation{}, m.refuse(cause, b, n, wait, tier).Err
 	}
-	return Reservation{At: m.hi.Add(time.Duration(wait)), epoch: m.epoch, charge: m.charge(&b, n)}, nil
+	return Reservation{At: m.hi.Add(time.Duration(wait)), epoch: m.epoch, charge: m.charge(b, n)}, nil
 }
 
 // Cancel gives a reservation back that will not be used, as Release does a permit. It
@@ -134,7 +134,7 @@ func (m *Machine) Cancel(now patterns.Instant, v Reservation) {
 
 // Forecast returns when r could pass behind a queue of requests that weigh ahead
 // together, or false if never. It may be later than that with algorithms that count in
-// windows, and never is earlier.
+// windows, and where one tier cools down while it waits for another; it never is earlier.
 func (m *Machine) Forecast(now patterns.Instant, ahead int64, r *patterns.Request) (at patterns.Instant, ok bool) {
 	m.settle(now)
 	switch m.state {
@@ -144,7 +144,7 @@ func (m *Machine) Forecast(now patterns.Instant, ahead int64, r *patterns.Reques
 		return m.hi, true
 	}
 	b := m.find(r.Key)
-	wait, _ := b.tiers.WaitBehind(b.state, int64(m.hi), max(ahead, 0), weight(r))
+	wait, _ := b.law.WaitBehind(b.state, int64(m.hi), max(ahead, 0), weight(r))
 	return m.hi.Add(time.Duration(wait)), wait >= 0
 }
 
@@ -153,7 +153,7 @@ func (m *Machine) Forecast(now patterns.Instant, ahead int64, r *patterns.Reques
 func (m *Machine) ask(b *budget, n int64) (a Answer, tier int) {
 	wait := int64(-1)
 	if n > 0 {
-		wait, tier = b.tiers.Wait(b.state, int64(m.hi), n)
+		wait, tier = b.law.Wait(b.state, int64(m.hi), n)
 	}
 	switch m.state {
 	case ForcedOpen:
@@ -166,11 +166,11 @@ func (m *Machine) ask(b *budget, n int64) (a Answer, tier int) {
 
 // fill fills in the numbers of a tier, or if that is -1 of the one with the least left.
 func (b *budget) fill(a *Answer, now patterns.Instant, tier int) {
-	for i := range b.tiers.Len() {
-		rule, s := b.tiers.Rule(i), b.tiers.Of(b.state, i)
+	for i := range b.law.Len() {
+		rule, s := b.law.Rule(i), b.law.Of(b.state, i)
 		left := rule.Remaining(s, int64(now))
 		if i == tier || tier < 0 && (i == 0 || left < a.Remaining) {
-			a.Rate, a.Limit, a.Remaining = b.rates[i], rule.Capacity(), left
+			a.Rate, a.Limit, a.Remaining = b.law.rates[i], rule.Capacity(), left
 			a.ResetAfter = time.Duration(rule.Reset(s, int64(now)))
 		}
 	}
@@ -178,7 +178,7 @@ func (b *budget) fill(a *Answer, now patterns.Instant, tier int) {
 
 // fits reports whether b has n. It has not always where MetricsOnly lets them pass.
 func (m *Machine) fits(b *budget, n int64) bool {
-	if wait, _ := b.tiers.Wait(b.state, int64(m.hi), n); wait == 0 {
+	if wait, _ := b.law.Wait(b.state, int64(m.hi), n); wait == 0 {
 		return true
 	}
 	m.exceeded++

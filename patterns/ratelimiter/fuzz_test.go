@@ -245,7 +245,9 @@ func (z *fuzzed) check() {
 }
 
 func (z *fuzzed) mustAdmitAgain() {
-	z.m.Operate(z.now, patterns.Operation{Kind: patterns.ForceOpen, For: 1})
+	if err := z.m.Operate(z.now, patterns.Operation{Kind: patterns.ForceOpen, For: 1}); err != nil {
+		z.t.Fatal(err)
+	}
 	z.now = max(z.now, z.m.hi).Add(time.Hour)
 	if d := z.m.Acquire(z.now, 0, &patterns.Request{}); d.Verdict != patterns.Grant {
 		z.t.Fatalf("after an hour alone: %v", d)

@@ -30,24 +30,22 @@ const (
 	maxGrants = 1 << 16
 )
 
+func newGrants() grants { return grants{make([]grant, minGrants)} }
+
 func (g *grants) put(id uint64, c charge) {
-	for {
-		if len(g.places) > 0 {
-			p := &g.places[id&uint64(len(g.places)-1)]
-			if p.n == 0 || len(g.places) == maxGrants {
-				*p = grant{id, c}
-				return
-			}
-		}
+	p := &g.places[id&uint64(len(g.places)-1)]
+	for p.n != 0 && len(g.places) < maxGrants {
 		g.grow()
+		p = &g.places[id&uint64(len(g.places)-1)]
 	}
+	p.id, p.charge = id, c
 }
 
 func (g *grants) grow() {
 	old := g.places
-	g.places = make([]grant, max(minGrants, 2*len(old)))
+	g.places = make([]grant, 2*len(old))
 	for _, p := range old {
-		if p.n > 0 {
+		if p.n != 0 {
 			g.places[p.id&uint64(len(g.places)-1)] = p
 		}
 	}
@@ -55,14 +53,12 @@ func (g *grants) grow() {
 
 // end forgets a permit and returns what it used.
 func (g *grants) end(id uint64) (c charge, ok bool) {
-	if len(g.places) == 0 {
-		return charge{}, false
-	}
 	p := &g.places[id&uint64(len(g.places)-1)]
 	if p.id != id || p.n == 0 {
 		return charge{}, false
 	}
-	c, p.charge = p.charge, charge{}
+	c = p.charge
+	p.n = 0
 	return c, true
 }
 

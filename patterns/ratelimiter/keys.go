@@ -16,11 +16,11 @@ import (
 // overflowShares budgets with the same rates.
 type keys struct {
 	seed  fingerprint.Seed
-	tiers *rate.Tiers
+	law   *law
 	table *keyed.Table
 
 	changes   []change // those that some page has yet to follow, the oldest first
-	version   uint32   // of tiers; changes[i] made version − len(changes) + i + 1
+	version   uint32   // of law; changes[i] made version − len(changes) + i + 1
 	overrides map[fingerprint.Key]*override
 
 	shares     []uint64 // overflowShares budgets
@@ -33,6 +33,7 @@ type keys struct {
 	recent      [maxRecent]byte // the last key
 	recentLen   int             // -1: none
 	recentPrint fingerprint.Key
+	known       bool // its record is where find said last
 	sweepAt     patterns.Instant
 }
 
@@ -54,15 +55,13 @@ func (c change) apply(src, dst []uint64) {
 
 // override is a key with rates of its own.
 type override struct {
-	rates []Rate
-	tiers *rate.Tiers
+	law   *law
 	state []uint64
 }
 
 // budget is where a key stands.
 type budget struct {
-	tiers *rate.Tiers
-	rates []Rate
+	law   *law
 	state []uint64
 	key   fingerprint.Key
 	fresh bool // the state is not kept yet
@@ -84,21 +83,22 @@ const (
 	sweepLate      = time.Second
 )
 
-func newKeys(seed fingerprint.Seed, tiers *rate.Tiers, maxKeys int, now patterns.Instant) *keys {
+func newKeys(seed fingerprint.Seed, l *law, maxKeys int, now patterns.Instant) *keys {
 	k := &keys{seed: seed, recentLen: -1, sweepAt: patterns.Never}
 	k.overrides = make(map[fingerprint.Key]*override)
-	k.adopt(tiers, maxKeys, now)
+	k.adopt(l, maxKeys, now)
 	return k
 }
 
 // adopt starts with empty budgets.
-func (k *keys) adopt(tiers *rate.Tiers, maxKeys int, now patterns.Instant) {
-	words := tiers.Words()
-	k.tiers, k.version, k.changes = tiers, 0, nil
+func (k *keys) adopt(l *law, maxKeys int, now patterns.Instant) {
+	words := l.Words()
+	k.known = false
+	k.law, k.version, k.changes = l, 0, nil
 	k.scratch = make([]uint64, words)
 	k.shares = make([]uint64, overflowShares*words)
 	for i := range overflowShares {
-		tiers.Start(k.shares[i*words:(i+1)*words], int64(now))
+		l.Start(k.shares[i*words:(i+1)*words], int64(now))
 	}
 	k.table = keyed.New(words, maxKeys, k.follow)
 }
@@ -106,7 +106,7 @@ func (k *keys) adopt(tiers *rate.Tiers, maxKeys int, now patterns.Instant) {
 // print returns the key's fingerprint. That of the last key is remembered, with a copy
 // of it: the caller's may lie in a buffer that is used again.
 func (k *keys) print(key string) fingerprint.Key {
-	if len(key) == k.recentLen && string(k.recent[:len(key)]) == key {
+	if k.again(key) {
 		return k.recentPrint
 	}
 	p := fingerprint.Of(k.seed, key)
@@ -117,40 +117,45 @@ func (k *keys) print(key string) fingerprint.Key {
 	return p
 }
 
-// find returns where a key stands. It is valid until the next find or keep.
-func (k *keys) find(now patterns.Instant, p fingerprint.Key, rates []Rate) budget {
+// again reports whether key is the one that print was last asked for.
+func (k *keys) again(key string) bool {
+	return len(key) == k.recentLen && string(k.recent[:len(key)]) == key
+}
+
+// find says where a key stands. That is valid until the next find or keep.
+func (k *keys) find(now patterns.Instant, p fingerprint.Key, b *budget) {
 	if len(k.overrides) > 0 {
 		if o := k.overrides[p]; o != nil {
-			return budget{tiers: o.tiers, rates: o.rates, state: o.state, key: p}
+			b.law, b.state, b.key, b.fresh, b.over = o.law, o.state, p, false, false
+			return
 		}
 	}
-	b := budget{tiers: k.tiers, rates: rates, key: p}
+	b.law, b.key, b.fresh, b.over = k.law, p, false, false
 	if b.state = k.table.Find(p); b.state != nil {
-		return b
+		return
 	}
 	share := k.share(p)
 	if k.table.Full() {
 		if k.sweep(now, sweepFullSlots); k.table.Full() {
 			b.state, b.over = share, true
-			return b
+			return
 		}
 	}
 	b.state, b.fresh = k.scratch, true
 	switch {
-	case !k.tiers.Fresh(share, int64(now)):
+	case !k.law.Fresh(share, int64(now)):
 		// The key may have had all of this. It does not get it again.
 		copy(k.scratch, share)
 	case now < k.until:
-		k.tiers.Drain(k.scratch, int64(k.drained))
+		k.law.Drain(k.scratch, int64(k.drained))
 	default:
-		k.tiers.Start(k.scratch, int64(now))
+		k.law.Start(k.scratch, int64(now))
 	}
-	return b
 }
 
 // share is the budget that a key without room shares.
 func (k *keys) share(p fingerprint.Key) []uint64 {
-	words := k.tiers.Words()
+	words := k.law.Words()
 	i := int(p.Low%overflowShares) * words
 	return k.shares[i : i+words : i+words]
 }
@@ -159,7 +164,7 @@ func (k *keys) share(p fingerprint.Key) []uint64 {
 // that but for one case in 2^40, and then the key shares.
 func (k *keys) keep(now patterns.Instant, b *budget) {
 	k.sweep(now, sweepSlots)
-	b.fresh = false
+	k.known, b.fresh = false, false
 	if b.state = k.table.Insert(b.key); b.state == nil {
 		b.state, b.over = k.share(b.key), true
 		return
@@ -169,7 +174,8 @@ func (k *keys) keep(now patterns.Instant, b *budget) {
 
 // sweep drops the records of some keys that say nothing any more.
 func (k *keys) sweep(now patterns.Instant, slots int) {
-	k.table.Sweep(slots, func(s []uint64) bool { return k.tiers.Fresh(s, int64(now)) })
+	k.known = false
+	k.table.Sweep(slots, func(s []uint64) bool { return k.law.Fresh(s, int64(now)) })
 }
 
 // tick sweeps a page if it is time to.
@@ -177,7 +183,8 @@ func (k *keys) tick(now patterns.Instant) {
 	if now < k.sweepAt {
 		return
 	}
-	k.table.SweepPage(func(s []uint64) bool { return k.tiers.Fresh(s, int64(now)) })
+	k.known = false
+	k.table.SweepPage(func(s []uint64) bool { return k.law.Fresh(s, int64(now)) })
 	k.prune()
 	k.sweepAt = patterns.Never
 	if k.table.Len() > 0 || k.table.Pages() > 1 {
@@ -188,16 +195,17 @@ func (k *keys) tick(now patterns.Instant) {
 // change makes to the rates of all keys, as of now. Records follow a page at a time when
 // they are next looked at, as if they had at once; only if the new rates need another
 // number of words all of them are rewritten here.
-func (k *keys) change(now patterns.Instant, to *rate.Tiers, maxKeys int) {
-	from := k.tiers
-	if !from.SameShape(to) {
+func (k *keys) change(now patterns.Instant, to *law, maxKeys int) {
+	from := k.law
+	k.known = false
+	if !from.SameShape(to.Tiers) {
 		k.rebuild(now, to, maxKeys)
 		return
 	}
-	k.tiers = to
+	k.law = to
 	k.table.SetMax(maxKeys)
 	k.version++
-	c := change{from, to, now}
+	c := change{from.Tiers, to.Tiers, now}
 	k.changes = append(k.changes, c)
 	k.table.SetVersion(k.version)
 	for i := range overflowShares {
@@ -205,14 +213,14 @@ func (k *keys) change(now patterns.Instant, to *rate.Tiers, maxKeys int) {
 		c.apply(s, s)
 	}
 	if k.prune(); len(k.changes) > maxChanges {
-		k.table.All(func(fingerprint.Key, []uint64) {})
-		k.changes = nil
+		k.followAll()
 	}
 }
 
 // rebuild writes every record anew.
-func (k *keys) rebuild(now patterns.Instant, to *rate.Tiers, maxKeys int) {
-	c, table, shares := change{k.tiers, to, now}, k.table, k.shares
+func (k *keys) rebuild(now patterns.Instant, to *law, maxKeys int) {
+	k.followAll()
+	c, table, shares := change{k.law.Tiers, to.Tiers, now}, k.table, k.shares
 	k.adopt(to, max(maxKeys, table.Len()), now)
 	table.All(func(p fingerprint.Key, s []uint64) {
 		if dst := k.table.Insert(p); dst != nil {
@@ -223,6 +231,12 @@ func (k *keys) rebuild(now patterns.Instant, to *rate.Tiers, maxKeys int) {
 	for i := range overflowShares {
 		c.apply(shares[i*c.from.Words():(i+1)*c.from.Words()], k.shares[i*to.Words():(i+1)*to.Words()])
 	}
+}
+
+// followAll brings every key up to date.
+func (k *keys) followAll() {
+	k.table.All(func(fingerprint.Key, []uint64) {})
+	k.changes = nil
 }
 
 // follow brings the state of a key through the changes since version.
@@ -241,13 +255,15 @@ func (k *keys) prune() {
 
 // setOverride gives a key rates of its own, and keeps what it used. It returns false
 // if there are too many.
-func (k *keys) setOverride(now patterns.Instant, p fingerprint.Key, rates []Rate, tiers *rate.Tiers) bool {
+func (k *keys) setOverride(now patterns.Instant, p fingerprint.Key, l *law) bool {
+	k.known = false
 	if k.overrides[p] == nil && len(k.overrides) >= maxOverrides {
 		return false
 	}
-	b := k.find(now, p, nil)
-	o := &override{rates: rates, tiers: tiers, state: make([]uint64, tiers.Words())}
-	b.tiers.Convert(b.state, tiers, o.state, int64(now))
+	var b budget
+	k.find(now, p, &b)
+	o := &override{law: l, state: make([]uint64, l.Words())}
+	change{b.law.Tiers, l.Tiers, now}.apply(b.state, o.state)
 	k.table.Delete(p)
 	k.overrides[p] = o
 	return true
@@ -259,11 +275,16 @@ func (k *keys) dropOverride(now patterns.Instant, p fingerprint.Key) bool {
 	if o == nil {
 		return false
 	}
+	k.known = false
 	delete(k.overrides, p)
-	if b := k.find(now, p, nil); b.fresh {
+	if o.law.Fresh(o.state, int64(now)) {
+		return true
+	}
+	var b budget
+	if k.find(now, p, &b); b.fresh {
 		k.keep(now, &b)
 		if !b.over {
-			o.tiers.Convert(o.state, k.tiers, b.state, int64(now))
+			o.law.Convert(o.state, k.law.Tiers, b.state, int64(now))
 		}
 	}
 	return true
@@ -271,23 +292,23 @@ func (k *keys) dropOverride(now patterns.Instant, p fingerprint.Key) bool {
 
 // reset forgets what all keys used.
 func (k *keys) reset(now patterns.Instant) {
-	k.adopt(k.tiers, k.table.Max(), now)
+	k.adopt(k.law, k.table.Max(), now)
 	k.until = 0
 	for _, o := range k.overrides {
-		o.tiers.Start(o.state, int64(now))
+		o.law.Start(o.state, int64(now))
 	}
 }
 
 // repair starts anew with budgets that are all used up.
 func (k *keys) repair(now patterns.Instant) {
-	k.adopt(k.tiers, k.table.Max(), now)
-	k.tiers.Drain(k.scratch, int64(now))
-	k.drained, k.until = now, now.Add(time.Duration(k.tiers.Reset(k.scratch, int64(now))))
-	words := k.tiers.Words()
+	k.adopt(k.law, k.table.Max(), now)
+	k.law.Drain(k.scratch, int64(now))
+	k.drained, k.until = now, now.Add(time.Duration(k.law.Reset(k.scratch, int64(now))))
+	words := k.law.Words()
 	for i := range overflowShares {
 		copy(k.shares[i*words:], k.scratch)
 	}
 	for _, o := range k.overrides {
-		o.tiers.Drain(o.state, int64(now))
+		o.law.Drain(o.state, int64(now))
 	}
 }

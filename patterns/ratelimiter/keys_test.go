@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -17,70 +18,72 @@ func request(key string, n int) *patterns.Request { return &patterns.Request{Key
 
 // A limiter with keys is as many limiters: sweeps, pages and changes of the rates are
 // not to be seen.
-func TestKeysAreLimitersOfTheirOwn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		cfg := drawConfig(t)
-		keyed := newTestMachine(with(cfg, func(c *Config) { c.MaxKeys = 50 }))
-		twins := map[string]*Machine{}
-		now, id := patterns.Instant(0), uint64(0)
-		var permits []patterns.PermitID
-		owner := map[uint64]*Machine{}
-		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			now = now.Add(time.Duration(rapid.Int64Range(-5, 400).Draw(t, "later")) * ms)
-			key := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e"}).Draw(t, "key")
-			twin := twins[key]
-			if twin == nil {
-				twin = NewMachine(Params{Name: "test", Origin: origin, Now: max(now, keyed.hi), Config: cfg})
-				twins[key] = twin
+func TestKeysAreLimitersOfTheirOwn(t *testing.T) { rapid.Check(t, keysAreLimiters) }
+
+func FuzzKeys(f *testing.F) { f.Fuzz(rapid.MakeFuzz(keysAreLimiters)) }
+
+func keysAreLimiters(t *rapid.T) {
+	cfg := drawConfig(t)
+	keyed := newTestMachine(with(cfg, func(c *Config) { c.MaxKeys = 50 }))
+	twins := map[string]*Machine{}
+	now, id := patterns.Instant(0), uint64(0)
+	var permits []patterns.PermitID
+	owner := map[uint64]*Machine{}
+	for range rapid.IntRange(1, 80).Draw(t, "steps") {
+		now = now.Add(time.Duration(rapid.Int64Range(-5, 400).Draw(t, "later")) * ms)
+		key := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e"}).Draw(t, "key")
+		twin := twins[key]
+		if twin == nil {
+			twin = NewMachine(Params{Name: "test", Origin: origin, Now: max(now, keyed.hi), Config: cfg})
+			twins[key] = twin
+		}
+		keyed.settle(now)
+		for _, m := range twins { // as time passes for all keys together
+			m.Tick(now)
+		}
+		switch rapid.IntRange(0, 9).Draw(t, "op") {
+		default:
+			id++
+			r := request(key, rapid.IntRange(1, 3).Draw(t, "n"))
+			got, want := keyed.Acquire(now, id, r), twin.Acquire(now, id, r)
+			if got.Verdict != want.Verdict {
+				t.Fatalf("%q at %d: %v, want %v", key, now, got, want)
 			}
-			keyed.settle(now)
-			for _, m := range twins { // as time passes for all keys together
-				m.Tick(now)
+			if got.Verdict == patterns.Grant {
+				permits = append(permits, patterns.PermitID{Epoch: got.Epoch, ID: id})
+				owner[id] = twin
 			}
-			switch rapid.IntRange(0, 9).Draw(t, "op") {
-			default:
-				id++
-				r := request(key, rapid.IntRange(1, 3).Draw(t, "n"))
-				got, want := keyed.Acquire(now, id, r), twin.Acquire(now, id, r)
-				if got.Verdict != want.Verdict {
-					t.Fatalf("%q at %d: %v, want %v", key, now, got, want)
-				}
-				if got.Verdict == patterns.Grant {
-					permits = append(permits, patterns.PermitID{Epoch: got.Epoch, ID: id})
-					owner[id] = twin
-				}
-			case 6:
-				if len(permits) > 0 {
-					p := permits[len(permits)-1]
-					permits = permits[:len(permits)-1]
-					keyed.Release(now, p)
-					owner[p.ID].Release(now, p)
-				}
-			case 7:
-				keyed.Tick(now)
-			case 8:
-				to := drawConfig(t)
-				if to.Algorithm != cfg.Algorithm {
-					continue // what is used is only near the same then
-				}
-				cfg = to
-				keyed.Reconfigure(now, with(cfg, func(c *Config) { c.MaxKeys = 50 }))
-				for key, m := range twins {
-					if m.tiers.Fresh(m.single, int64(m.hi)) {
-						delete(twins, key) // as if it had never been
-					}
-					m.Reconfigure(now, cfg)
-				}
-			case 9:
-				if got, want := keyed.Peek(now, request(key, 1)), twin.Peek(now, request(key, 1)); got != want {
-					t.Fatalf("%q at %d: %+v, want %+v", key, now, got, want)
-				}
+		case 6:
+			if len(permits) > 0 {
+				p := permits[len(permits)-1]
+				permits = permits[:len(permits)-1]
+				keyed.Release(now, p)
+				owner[p.ID].Release(now, p)
 			}
-			if err := keyed.Check(); err != nil {
-				t.Fatal(err)
+		case 7:
+			keyed.Tick(now)
+		case 8:
+			to := drawConfig(t)
+			if to.Algorithm != cfg.Algorithm {
+				continue // what is used is only near the same then
+			}
+			cfg = to
+			keyed.Reconfigure(now, with(cfg, func(c *Config) { c.MaxKeys = 50 }))
+			for key, m := range twins {
+				if m.law.Fresh(m.single, int64(m.hi)) {
+					delete(twins, key) // as if it had never been
+				}
+				m.Reconfigure(now, cfg)
+			}
+		case 9:
+			if got, want := keyed.Peek(now, request(key, 1)), twin.Peek(now, request(key, 1)); got != want {
+				t.Fatalf("%q at %d: %+v, want %+v", key, now, got, want)
 			}
 		}
-	})
+		if err := keyed.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func drawConfig(t *rapid.T) Config {
@@ -170,7 +173,7 @@ func TestAKeyTakesWithItWhatItUsedOfASharedBudget(t *testing.T) {
 		t.Fatalf("%+v with %d keys", a, m.keys.table.Len())
 	}
 	d := m.Acquire(1, 1, request("second", 1))
-	if e, ok := d.Err.(*LimitError); !ok || e.Cause != CauseOverflow {
+	if e, ok := errors.AsType[*LimitError](d.Err); !ok || e.Cause != CauseOverflow {
 		t.Errorf("refused with %v", d.Err)
 	}
 	now := patterns.Instant(500 * ms)
@@ -207,6 +210,33 @@ func TestKeysThatSayNothingAreDroppedInTime(t *testing.T) {
 	end := m.Snapshot(0, patterns.Counts{})
 	if end.Keys != 0 || end.KeyBytes > start.KeyBytes/4 || m.hi > patterns.Instant(time.Minute) {
 		t.Errorf("%d keys, %d bytes of %d after %v", end.Keys, end.KeyBytes, start.KeyBytes, time.Duration(m.hi))
+	}
+}
+
+// Each page of keys is converted when it is next looked at, from whatever rates it is of.
+func TestKeysFollowManyChangesOfTheRates(t *testing.T) {
+	m := newTestMachine(with(per(1000, sec), func(c *Config) { c.MaxKeys = 5000 }))
+	for i := range 2000 {
+		m.Take(0, request(strconv.Itoa(i), 900))
+	}
+	rates := []Config{per(500, sec), per(1000, sec), {Tiers: Several(Rate{1000, sec, 1000}, Rate{5000, time.Hour, 5000})}, per(1000, sec)}
+	for i := range 3 * maxChanges {
+		m.Reconfigure(0, with(rates[i%len(rates)], func(c *Config) { c.MaxKeys = 5000 }))
+		m.Peek(0, request(strconv.Itoa(i), 1)) // one page follows, the others do not
+		if len(m.keys.changes) > maxChanges {
+			t.Fatalf("%d changes are remembered", len(m.keys.changes))
+		}
+	}
+	for i := range 2000 {
+		if a := m.Peek(0, request(strconv.Itoa(i), 1)); a.Remaining != 100 {
+			t.Fatalf("key %d has %d left", i, a.Remaining)
+		}
+	}
+	m.Reconfigure(0, with(per(2000, sec), func(c *Config) { c.MaxKeys = 5000 }))
+	for m.keys.tick(m.keys.sweepAt); len(m.keys.changes) > 0; m.keys.tick(m.keys.sweepAt) {
+		if m.keys.sweepAt == patterns.Never {
+			t.Fatal("sweeping does not make all keys follow")
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func (m *Machine) Lease(now patterns.Instant, want int) int {
 	case m.state != Limiting || !m.lent.on:
 		return 0
 	}
-	n := min(int64(want), m.tiers.Remaining(m.single, int64(m.hi))/4, m.lent.most-m.lent.out())
+	n := min(int64(want), m.law.Remaining(m.single, int64(m.hi))/4, m.lent.most-m.lent.out())
 	if n < 1 {
 		return 0
 	}

@@ -27,10 +27,10 @@ type Machine struct {
 	until patterns.Instant // when a forced state ends
 	epoch uint64           // grows with every change of state; permits carry it
 
-	tiers  *rate.Tiers
-	rates  []Rate   // of tiers
+	law    *law
 	single []uint64 // the state without keys
 	keys   *keys    // nil without
+	at     budget   // where the last request's key stood
 	lent   lent
 	grants grants
 
@@ -71,23 +71,32 @@ func NewMachine(p Params) *Machine {
 	}
 	m := &Machine{
 		name: p.Name, origin: p.Origin, epoch: 1, hi: min(p.Now, latest),
-		due: patterns.Never, until: patterns.Never,
+		due: patterns.Never, until: patterns.Never, grants: newGrants(),
 	}
 	m.adopt(p.Config.withDefaults())
-	m.single = make([]uint64, m.tiers.Words())
-	m.tiers.Start(m.single, int64(m.hi))
+	m.single = make([]uint64, m.law.Words())
+	m.law.Start(m.single, int64(m.hi))
 	if m.cfg.MaxKeys > 0 {
-		m.keys = newKeys(fingerprint.Seed(p.Seed), m.tiers, m.cfg.MaxKeys, m.hi)
+		m.keys = newKeys(fingerprint.Seed(p.Seed), m.law, m.cfg.MaxKeys, m.hi)
 	}
 	return m
 }
 
 // adopt makes c, which has its defaults, the policy.
 func (m *Machine) adopt(c Config) {
-	m.cfg, m.rates = c, c.rates()
-	m.tiers = c.build(utc(m.origin))
+	m.cfg, m.law = c, newLaw(c, m.origin)
 	_, ttl, leased := c.Mode.Lease()
-	m.lent.adopt(m.tiers, ttl, leased && c.MaxKeys == 0)
+	m.lent.adopt(m.law.Tiers, ttl, leased && c.MaxKeys == 0)
+}
+
+// law is what holds for a budget.
+type law struct {
+	*rate.Tiers
+	rates []Rate // of each tier
+}
+
+func newLaw(c Config, origin time.Time) *law {
+	return &law{c.build(utc(origin)), c.rates()}
 }
 
 // Acquire uses r.Weight of the budget, r.Key's if there are keys. If it has too little,
@@ -102,13 +111,11 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 	case m.keys != nil:
 		return m.acquireKey(id, r, n)
 	case n < 1:
-		return m.tooHeavy(n, m.rates[0], m.tiers.Rule(0).Capacity())
+		return m.tooHeavy(n, m.law.rates[0], m.law.Rule(0).Capacity())
 	}
-	if wait, tier := m.tiers.Wait(m.single, int64(m.hi), n); wait != 0 {
-		b := budget{tiers: m.tiers, rates: m.rates, state: m.single}
-		return m.lack(r, &b, n, wait, tier)
+	if wait, tier := m.law.Take(m.single, int64(m.hi), n); wait != 0 {
+		return m.lack(r, m.find(""), n, wait, tier)
 	}
-	m.tiers.Charge(m.single, int64(m.hi), n)
 	m.grants.put(id, charge{since: m.hi, n: n})
 	return m.grant()
 }
@@ -116,21 +123,33 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 func (m *Machine) acquireKey(id uint64, r *patterns.Request, n int64) patterns.Decision {
 	b := m.find(r.Key)
 	if n < 1 {
-		return m.tooHeavy(n, b.rates[0], b.tiers.Rule(0).Capacity())
+		return m.tooHeavy(n, b.law.rates[0], b.law.Rule(0).Capacity())
 	}
-	if wait, tier := b.tiers.Wait(b.state, int64(m.hi), n); wait != 0 {
-		return m.lack(r, &b, n, wait, tier)
+	if b.fresh || b.over {
+		if wait, tier := b.law.Wait(b.state, int64(m.hi), n); wait != 0 {
+			return m.lack(r, b, n, wait, tier)
+		}
+		m.grants.put(id, m.charge(b, n))
+		return m.grant()
 	}
-	m.grants.put(id, m.charge(&b, n))
+	if wait, tier := b.law.Take(b.state, int64(m.hi), n); wait != 0 {
+		return m.lack(r, b, n, wait, tier)
+	}
+	m.grants.put(id, charge{key: b.key, since: m.hi, n: n})
 	return m.grant()
 }
 
 // find returns where a key stands; without keys, all of them stand at the same place.
-func (m *Machine) find(key string) budget {
-	if m.keys == nil {
-		return budget{tiers: m.tiers, rates: m.rates, state: m.single}
+// It is valid until the next find.
+func (m *Machine) find(key string) *budget {
+	switch {
+	case m.keys == nil:
+		m.at = budget{law: m.law, state: m.single}
+	case !m.keys.known || !m.keys.again(key):
+		m.keys.find(m.hi, m.keys.print(key), &m.at)
+		m.keys.known = !m.at.fresh && !m.at.over && len(key) <= maxRecent
 	}
-	return m.keys.find(m.hi, m.keys.print(key), m.rates)
+	return &m.at
 }
 
 // charge uses n of b.
@@ -142,7 +161,7 @@ func (m *Machine) charge(b *budget, n int64) charge {
 			m.dirty = true
 		}
 	}
-	b.tiers.Charge(b.state, int64(m.hi), n)
+	b.law.Charge(b.state, int64(m.hi), n)
 	if b.over {
 		m.overflowed()
 	}
@@ -168,11 +187,11 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 
 // refund gives c back. The key of c may be gone: then there is nothing that it lacks.
 func (m *Machine) refund(c charge) {
-	b := budget{tiers: m.tiers, state: m.single}
+	b := budget{law: m.law, state: m.single}
 	if m.keys != nil {
 		switch o := m.keys.overrides[c.key]; {
 		case o != nil:
-			b.tiers, b.state = o.tiers, o.state
+			b.law, b.state = o.law, o.state
 		case c.over:
 			b.state = m.keys.share(c.key)
 		default:
@@ -182,7 +201,7 @@ func (m *Machine) refund(c charge) {
 	if b.state == nil {
 		return
 	}
-	b.tiers.Refund(b.state, int64(c.since), int64(m.hi), c.n)
+	b.law.Refund(b.state, int64(c.since), int64(m.hi), c.n)
 }
 
 // Tick makes what is due by now happen: a forced state ends, somebody who waits is to

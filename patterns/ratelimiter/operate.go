@@ -3,9 +3,9 @@ package ratelimiter
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/bulwark-go/bulwark/patterns"
-	"github.com/bulwark-go/bulwark/patterns/internal/rate"
 )
 
 // Operate carries out an operator's command:
@@ -59,7 +59,7 @@ func (m *Machine) become(to State, cause Cause, note string) {
 }
 
 func (m *Machine) reset() {
-	m.tiers.Start(m.single, int64(m.hi))
+	m.law.Start(m.single, int64(m.hi))
 	if m.keys != nil {
 		m.keys.reset(m.hi)
 	}
@@ -71,8 +71,8 @@ func (m *Machine) acquireForced(id uint64, r *patterns.Request, n int64) pattern
 	case m.state == ForcedOpen:
 		return patterns.Decision{Dirty: m.flush(), Err: m.forcedError()}
 	case m.state == MetricsOnly && n > 0:
-		if b := m.find(r.Key); m.fits(&b, n) {
-			m.grants.put(id, m.charge(&b, n))
+		if b := m.find(r.Key); m.fits(b, n) {
+			m.grants.put(id, m.charge(b, n))
 		}
 	}
 	return m.grant()
@@ -107,13 +107,13 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	if c == old {
 		return
 	}
-	from := m.tiers
+	from := m.law.Tiers
 	m.adopt(c)
-	single := make([]uint64, m.tiers.Words())
-	from.Convert(m.single, m.tiers, single, int64(m.hi))
+	single := make([]uint64, m.law.Words())
+	from.Convert(m.single, m.law.Tiers, single, int64(m.hi))
 	m.single = single
 	if m.keys != nil {
-		m.keys.change(m.hi, m.tiers, c.MaxKeys)
+		m.keys.change(m.hi, m.law, c.MaxKeys)
 	}
 	m.lent.withhold(m.hi, m.single)
 	m.grants.forget()
@@ -134,8 +134,7 @@ func (m *Machine) Override(now patterns.Instant, key string, rates ...Rate) erro
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	c = c.withDefaults()
-	if !m.keys.setOverride(m.hi, m.keys.print(key), c.rates(), c.build(utc(m.origin))) {
+	if !m.keys.setOverride(m.hi, m.keys.print(key), newLaw(c, m.origin)) {
 		return &ConfigError{Field: "Override", Value: maxOverrides, Problem: "keys have rates of their own already"}
 	}
 	m.grants.forget()
@@ -165,24 +164,24 @@ func (m *Machine) Check() error {
 	check(m.state.Valid(), fmt.Sprintf("state is %v", m.state))
 	check(m.state != Limiting || m.until == patterns.Never, "an end of being forced without being forced")
 	check(m.lent.now >= 0 && m.lent.before >= 0, "less than nothing is lent")
-	check(len(m.grants.places)&(len(m.grants.places)-1) == 0, "permits have no place")
-	sound := func(t *rate.Tiers, s []uint64, whose string) {
+	check(bits.OnesCount(uint(len(m.grants.places))) == 1, "permits have no place")
+	sound := func(t *law, s []uint64, whose string) {
 		problem := "its words are not as many as its rules need"
 		if len(s) == t.Words() {
 			problem = t.Check(s, int64(m.hi))
 		}
 		check(problem == "", whose+": "+problem)
 	}
-	sound(m.tiers, m.single, "the budget")
+	sound(m.law, m.single, "the budget")
 	if m.keys == nil {
 		return errors.Join(errs...)
 	}
 	for i := range overflowShares {
-		words := m.tiers.Words()
-		sound(m.tiers, m.keys.shares[i*words:(i+1)*words], "a shared budget")
+		words := m.law.Words()
+		sound(m.law, m.keys.shares[i*words:(i+1)*words], "a shared budget")
 	}
 	for _, o := range m.keys.overrides {
-		sound(o.tiers, o.state, "the budget of a key")
+		sound(o.law, o.state, "the budget of a key")
 	}
 	return errors.Join(append(errs, m.keys.table.Check())...)
 }
@@ -195,9 +194,9 @@ func (m *Machine) Repair(now patterns.Instant) {
 	if !state.Valid() || state == Limiting {
 		state, until = Limiting, patterns.Never
 	}
-	m.single = make([]uint64, m.tiers.Words())
-	m.tiers.Drain(m.single, int64(m.hi))
-	m.grants = grants{}
+	m.single = make([]uint64, m.law.Words())
+	m.law.Drain(m.single, int64(m.hi))
+	m.grants = newGrants()
 	if m.keys != nil {
 		m.keys.repair(m.hi)
 	}

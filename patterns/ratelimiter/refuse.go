@@ -10,7 +10,7 @@ import (
 // below 0) because of the rate of a tier.
 func (m *Machine) lack(r *patterns.Request, b *budget, n, wait int64, tier int) patterns.Decision {
 	if wait < 0 {
-		return m.tooHeavy(n, b.rates[tier], b.tiers.Rule(tier).Capacity())
+		return m.tooHeavy(n, b.law.rates[tier], b.law.Rule(tier).Capacity())
 	}
 	cause := m.cause(b)
 	if m.mayWait(r) {
@@ -56,14 +56,14 @@ func (m *Machine) refuse(cause Cause, b *budget, n, wait int64, tier int) patter
 func (m *Machine) count(cause Cause, b *budget, tier int) {
 	m.refused[tier]++
 	if count, due := m.limited.add(m.hi); due {
-		m.events.put(Limited{Name: m.name, Cause: cause, Rate: b.rates[tier], Refused: count, At: m.wall(m.hi)})
+		m.events.put(Limited{Name: m.name, Cause: cause, Rate: b.law.rates[tier], Refused: count, At: m.wall(m.hi)})
 		m.dirty = true
 	}
 }
 
 func (m *Machine) limitError(cause Cause, b *budget, n, wait int64, tier int) *LimitError {
-	rule, s := b.tiers.Rule(tier), b.tiers.Of(b.state, tier)
-	k := refusal{cause: cause, rate: b.rates[tier], limit: rule.Capacity()}
+	rule, s := b.law.Rule(tier), b.law.Of(b.state, tier)
+	k := refusal{cause: cause, rate: b.law.rates[tier], limit: rule.Capacity()}
 	if n > 1 { // 1 is refused only where there is none
 		k.remaining = rule.Remaining(s, int64(m.hi))
 	}

@@ -49,15 +49,15 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	m.settle(now)
 	s := Snapshot{
 		Name: m.name, State: m.state, Epoch: m.epoch, Until: m.wall(m.until),
-		Algorithm: m.cfg.Algorithm, Tiers: Several(m.rates...),
+		Algorithm: m.cfg.Algorithm, Tiers: Several(m.law.rates...),
 		Refused: m.refused, Exceeded: m.exceeded, Lent: m.lent.out(),
 		EventsLost: m.events.lost, Counts: counts,
 	}
-	b := budget{tiers: m.tiers, rates: m.rates, state: m.single}
+	b := budget{law: m.law, state: m.single}
 	if k := m.keys; k != nil {
 		s.Keys, s.MaxKeys, s.KeyBytes = k.table.Len(), k.table.Max(), k.table.Bytes()
 		s.Overrides, s.Overflowed = len(k.overrides), k.overflowed
-		m.tiers.Start(k.scratch, int64(m.hi))
+		m.law.Start(k.scratch, int64(m.hi))
 		b.state = k.scratch
 	}
 	s.Budget = m.answer(&b, 1)

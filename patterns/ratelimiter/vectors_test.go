@@ -121,15 +121,15 @@ func play(t *testing.T, m *Machine, step vectorStep, key string) map[string]any 
 	if len(got) < 3 {
 		got["allowed"], got["retry_after_ns"] = a.Allowed, number(a.RetryAfter)
 		got["tier"] = -1.0
-		for i, r := range m.rates {
+		for i, r := range m.law.rates {
 			if !a.Allowed && r == a.Rate {
 				got["tier"] = float64(i)
 			}
 		}
 	}
 	b := m.find(key)
-	got["remaining"] = float64(b.tiers.Remaining(b.state, int64(m.hi)))
-	got["reset_after_ns"] = float64(b.tiers.Reset(b.state, int64(m.hi)))
+	got["remaining"] = float64(b.law.Remaining(b.state, int64(m.hi)))
+	got["reset_after_ns"] = float64(b.law.Reset(b.state, int64(m.hi)))
 	return got
 }
 
@@ -149,7 +149,7 @@ func TestMachineFollowsTheVectors(t *testing.T) {
 				c.MaxKeys = maxKeys
 				m := NewMachine(Params{Origin: time.Unix(0, -v.Params.Offset), Now: v.Steps[0].T, Config: c})
 				for i, step := range v.Steps {
-					if b := m.find("a key"); maxKeys > 0 && step.Op == "set_limit" && m.tiers.Fresh(b.state, int64(max(m.hi, step.T))) {
+					if b := m.find("a key"); maxKeys > 0 && step.Op == "set_limit" && m.law.Fresh(b.state, int64(max(m.hi, step.T))) {
 						return // such a key starts anew, and is given the new burst
 					}
 					got := play(t, m, step, "a key")

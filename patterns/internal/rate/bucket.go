@@ -39,6 +39,18 @@ func (b *Bucket) Wait(s []uint64, now, n int64) int64 {
 	return b.wait(b.load(s).atLeast(now), now, n)
 }
 
+// Take is Wait, and Charge if that is 0. n is at least 1.
+func (b *Bucket) Take(s []uint64, now, n int64) (wait int64) {
+	if n > b.burst {
+		return -1
+	}
+	full := b.add(b.load(s).atLeast(now), b.cost(n))
+	if wait = b.sub(full, b.tau).from(now); wait == 0 {
+		b.store(s, full)
+	}
+	return wait
+}
+
 // WaitBehind is exact if those ahead take what they can as soon as they can.
 func (b *Bucket) WaitBehind(s []uint64, now, ahead, n int64) int64 {
 	if n > b.burst {

@@ -168,7 +168,7 @@ func (p *pace) check(s []uint64, now int64) string {
 	switch t := p.load(s); {
 	case t.r >= p.rate:
 		return "the remainder is no fraction"
-	case t.q > now && uint64(t.q-now) > maxSpan:
+	case t.q > now && uint64(t.q-now) > maxSpan+maxSpan/2: // a burst, and as far as one may book
 		return "the debt is longer than any limit"
 	}
 	return ""

@@ -4,7 +4,8 @@ package rate
 // is charged. The words of the rules lie one after the other.
 type Tiers struct {
 	rules []Rule
-	ends  []int // of each rule's words
+	ends  []int   // of each rule's words
+	only  *Bucket // if that is the only rule
 }
 
 // NewTiers returns the rules as one. There is at least one.
@@ -14,6 +15,9 @@ func NewTiers(rules ...Rule) *Tiers {
 	for i, r := range rules {
 		end += r.Words()
 		t.ends[i] = end
+	}
+	if len(rules) == 1 {
+		t.only, _ = rules[0].(*Bucket)
 	}
 	return t
 }
@@ -61,6 +65,17 @@ func (t *Tiers) Wait(s []uint64, now, n int64) (wait int64, tier int) {
 		case w > wait:
 			wait, tier = w, i
 		}
+	}
+	return wait, tier
+}
+
+// Take is Wait, and Charge if that is 0. n is at least 1.
+func (t *Tiers) Take(s []uint64, now, n int64) (wait int64, tier int) {
+	if t.only != nil {
+		return t.only.Take(s, now, n), 0
+	}
+	if wait, tier = t.Wait(s, now, n); wait == 0 {
+		t.Charge(s, now, n)
 	}
 	return wait, tier
 }
