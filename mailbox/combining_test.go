@@ -364,6 +364,45 @@ func TestAfterIsHandedOverWithTheTurn(t *testing.T) {
 	f.want(t, "b after")
 }
 
+// The next two tests hold still what is a matter of nanoseconds: somebody posts between
+// two steps of the owner's.
+
+func TestAPostBetweenTheLastLookAndTheReleaseKeepsTheTurn(t *testing.T) {
+	m, f := newFake(Config{Inline: true})
+	m.TryEnter()
+	m.After()
+	m.tally.onHanded = true
+	seen := m.word.Load()
+	post(t, m, "late", Ordinary)
+	if m.release(seen) {
+		t.Fatal("released")
+	}
+	if m.word.Load()&running == 0 || !m.wantsAfter || !m.tally.onHanded {
+		t.Errorf("word %b, wantsAfter %v, onHanded %v", m.word.Load(), m.wantsAfter, m.tally.onHanded)
+	}
+	f.want(t, "")
+	m.Exit()
+	f.want(t, "late after")
+	if s := m.Stats(); s.Handed != 1 || m.tally.onHanded {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestPostsBetweenALookAndTheClearingOfTheFlagAreSeen(t *testing.T) {
+	m, f := newFake(Config{Inline: true})
+	m.TryEnter()
+	m.word.Or(ordinaryWaits) // set for a message that was served
+	for _, msg := range []string{"a", "b"} {
+		post(t, m, msg, Ordinary)
+	}
+	n := m.nextAgain(&m.ordinary, ordinaryWaits)
+	if n == nil || n.Value() != "a" {
+		t.Fatalf("found %v", n)
+	}
+	m.Exit()
+	f.want(t, "b")
+}
+
 // leaver counts what turns left behind for After.
 type leaver struct {
 	left   int // owned by the turn

@@ -94,6 +94,29 @@ func TestTrap2AMailboxThatOutlivesItsActorRefusesAtOnce(t *testing.T) {
 	})
 }
 
+func TestTrap2AnActorsNameMayBeTakenWhileItStops(t *testing.T) {
+	worlds(t, func(_ *testing.T, w *world) {
+		var pid *actor.PID
+		pid = w.spawn(actor.PropsFromFunc(func(c actor.Context) {
+			switch msg := c.Message().(type) {
+			case *actor.Stopped:
+				w.spawn(w.subject("new", nil), pid.Id)
+			case func(actor.Context):
+				msg(c)
+			}
+		}, w.props...), "s")
+		var queued *actor.Future
+		w.send(pid, func(c actor.Context) {
+			queued = w.ask(pid, echo("old"))
+			c.Stop(c.Self())
+		})
+		synctest.Wait()
+		w.refused(queued, ErrStopped)
+		w.answered(w.ask(pid, echo("new")), echo("new"))
+		w.settled("new:started")
+	})
+}
+
 func TestTraps3And4AStopIsFinalWhateverPanics(t *testing.T) {
 	directives := map[string]actor.DeciderFunc{
 		"restart": func(any) actor.Directive { return actor.RestartDirective },

@@ -67,12 +67,17 @@ func (m *Combining) serveOne(w uint32) {
 	}
 }
 
-// next pops q. When q looks empty its flag is cleared first and q is looked at once
-// more, because a poster that saw the flag set announced nothing.
+// next pops q, and clears its flag when it is empty.
 func (m *Combining) next(q *queue, flag uint32) *Node {
 	if n := q.pop(); n != nil {
 		return n
 	}
+	return m.nextAgain(q, flag)
+}
+
+// nextAgain looks into q, which seemed empty, once more after it cleared the flag: a
+// poster that saw the flag set announced nothing.
+func (m *Combining) nextAgain(q *queue, flag uint32) *Node {
 	m.word.And(^flag)
 	n := q.pop()
 	if n != nil {
