@@ -34,7 +34,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## the showcase: every pattern at work, in one terminal
+run: ## the showcase: a breaker and a real server, in one terminal
 	@go run ./examples/showcase
 
 .PHONY: test

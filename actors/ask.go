@@ -13,6 +13,7 @@ var ErrReply = errors.New("unexpected reply")
 
 // Ask sends msg to pid and waits for one reply of type R or for ctx to end. Unlike
 // proto.actor's Future it honours cancellation, and a second reply changes nothing.
+// A reply of another type is lost: of an Acquire, ask for any and look what it is.
 // A reply that is an error, such as mailbox.Undelivered, is returned as one. The
 // error is ErrUnavailable if there is no such actor. Ask must not be called in a turn
 // of the actor that it asks.

@@ -28,6 +28,7 @@ const rootName = "bulwark"
 type Registry struct {
 	system    *actor.ActorSystem
 	log       *slog.Logger
+	quiet     bool // does not log events
 	intensity intensity.Config
 	origin    time.Time
 	root      *actor.PID
@@ -52,6 +53,10 @@ func WithLogger(l *slog.Logger) RegistryOption {
 		}
 	}
 }
+
+// WithoutEventLog leaves the events to whoever subscribes to them. The default is to
+// log each event at its own level.
+func WithoutEventLog() RegistryOption { return func(r *Registry) { r.quiet = true } }
 
 // WithIntensity sets how often a guard's actor may be restarted in what period
 // before its supervisor gives it up.
@@ -85,7 +90,9 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 	r.relayPID = system.Root.SpawnPrefix(actor.PropsFromProducer(func() actor.Actor { return r.relay },
 		actor.WithMailbox(func() actor.Mailbox { return r.relay.box })), rootName+"-events")
 	r.forward()
-	r.logEvents()
+	if !r.quiet {
+		r.logEvents()
+	}
 	return r, nil
 }
 

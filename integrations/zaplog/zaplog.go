@@ -7,6 +7,10 @@
 //	log := zaplog.Logger(z)                                  // a *slog.Logger for everything else
 //	go zaplog.LogEvents(z, events)                           // each event of the guards, at its own level
 //
+// A registry logs its events to the actor system's log already. LogEvents is for
+// events that are to go elsewhere, or to be filtered: give the registry
+// actors.WithoutEventLog then.
+//
 // A nil zap.Logger logs nothing, in all three.
 //
 // # Sampling
