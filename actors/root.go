@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -103,8 +102,6 @@ func (s *root) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *
 		sup.RestartChildren(child)
 		return
 	}
-	s.registry.log.Error("guard failed too often and is given up",
-		slog.String("guard", child.Id), slog.Any("reason", reason))
 	for _, m := range s.registry.directory.all() {
 		if m.handle.pid.Id == child.Id {
 			s.registry.gaveUp(m, reason)
