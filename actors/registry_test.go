@@ -314,6 +314,40 @@ func TestARegistryStopsGuardsUnderUsersActorsToo(t *testing.T) {
 	})
 }
 
+// The root is told last that a guard has stopped. Until then it must not spawn another
+// of that name, because it would take the one for the other.
+func TestAGuardIsNotSpawnedAgainBeforeTheOldOneIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		system := actorstest.NewSystem(t)
+		guards := actorstest.NewRegistryIn(t, system)
+		s := spawnSem(t, guards, "sem", 1, 1)
+		told, forget := make(chan struct{}), make(chan struct{})
+		watcher := system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				c.Watch(s.PID())
+			case *actor.Terminated: // on the goroutine of the guard that stops
+				close(told)
+				<-forget
+			}
+		}, actor.WithDispatcher(actor.NewSynchronizedDispatcher(10))))
+		var wg sync.WaitGroup
+		wg.Go(func() { system.Root.Stop(s.PID()) })
+		<-told
+		wg.Go(func() { spawnSem(t, guards, "sem", 1, 1) })
+		synctest.Wait()
+		close(forget)
+		wg.Wait()
+		if err := guards.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, alive := system.ProcessRegistry.GetLocal("bulwark/sem"); alive {
+			t.Error("a guard has outlived its registry")
+		}
+		system.Root.Stop(watcher)
+	})
+}
+
 // A guard of the same name, spawned at once, is not mistaken for the old one.
 func TestAGuardThatIsSpawnedAgainAtOnceEndsWithItsRegistry(t *testing.T) {
 	rounds := 60

@@ -34,16 +34,25 @@ type stage struct {
 
 // occupied runs f while the guard's turn is taken, so that f has to queue.
 func (st *stage) occupied(f func()) {
-	st.s.machine.holding, st.s.machine.hold = make(chan struct{}), make(chan struct{})
-	hold := st.s.machine.hold
-	holding := st.s.machine.holding
+	free := st.occupy()
+	var wg sync.WaitGroup
+	wg.Go(f)
+	synctest.Wait()
+	free()
+	wg.Wait()
+}
+
+// occupy takes the guard's turn until free is called.
+func (st *stage) occupy() (free func()) {
+	hold, holding := make(chan struct{}), make(chan struct{})
+	st.s.machine.holding, st.s.machine.hold = holding, hold
 	var wg sync.WaitGroup
 	wg.Go(func() { st.s.Snapshot(st.t.Context()) })
 	<-holding
-	wg.Go(f)
-	synctest.Wait()
-	close(hold)
-	wg.Wait()
+	return func() {
+		close(hold)
+		wg.Wait()
+	}
 }
 
 // crashes are the ways in which a message can fail. do returns the answer, if there

@@ -229,6 +229,31 @@ func TestAWaiterWhoseContextEndsFreesItsPlaceAtOnce(t *testing.T) {
 	})
 }
 
+// Its withdrawal overtakes the request itself.
+func TestARequestThatWasCancelledBeforeItWasHeardTakesNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		st := &stage{t: t, s: spawnSem(t, guards, "sem", 1, 1)}
+		acquire(t, st.s, patterns.Request{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		free := st.occupy()
+		go func() {
+			_, err := st.s.Acquire(ctx)
+			done <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		free()
+		if got := st.s.snapshot(t); got.Waiting != 0 || got.Cancelled != 1 || got.InFlight != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // Cancelling races with granting: whoever comes second must undo what the first did.
 func TestAGrantThatCrossesACancellationIsUndone(t *testing.T) {
 	guards := actorstest.NewRegistry(t)
