@@ -424,7 +424,7 @@ func TestNoAfterIsLost(t *testing.T) {
 		withProcs(t, procs)
 		both(t, func(t *testing.T, inline bool) {
 			l := &leaver{}
-			l.m = New(Config{Inline: inline, Budget: 3, Handler: l})
+			l.m = New(Config{Inline: inline, Budget: 3, Capacity: 1 << 22, Handler: l})
 			var wg counted
 			l.m.RegisterHandlers(&fake{}, &wg)
 			l.m.Start()
