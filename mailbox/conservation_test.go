@@ -381,7 +381,7 @@ func TestEveryRequestEndsExactlyOnce(t *testing.T) {
 			for _, cfg := range []Config{{Inline: true, Budget: 64}, {Budget: 64}, {Inline: true, Capacity: 32}} {
 				t.Run(fmt.Sprintf("%d procs/%s/inline %v, capacity %d", p, c.name, cfg.Inline, cfg.Capacity), func(t *testing.T) {
 					withProcs(t, p)
-					n := total * c.share / 100 / 3 / len(procs)
+					n := total*c.share/100/3/len(procs) + 1
 					r := conserve(t, system, cfg, n, c.exits, c.stop)
 					done += r.ended.Load()
 					cancelled += r.cancelled.Load()
