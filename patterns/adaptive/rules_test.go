@@ -151,7 +151,7 @@ func TestTenants(t *testing.T) {
 	for i := range patterns.Instant(5) {
 		ts.find(i*period, "c", nil)
 	}
-	if ts.find(5*period, "a", nil) != a {
+	if ts.find(5*period, "a", nil) != a || ts.all[a].inFlight != 1 {
 		t.Error("a tenant with a call in flight was forgotten")
 	}
 	if ts.find(5*period, "c", nil) == 0 {
