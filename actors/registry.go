@@ -172,7 +172,9 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 		}
 	}
 	stopActor(r.system, r.root)
-	for _, m := range r.directory.all() { // the root's are gone, but others' may be left
+	// Those under users' actors are left, and those spawned so soon after another of
+	// the same name that its Terminated made proto.actor forget the wrong one.
+	for _, m := range r.directory.all() {
 		stopActor(r.system, m.handle.pid)
 	}
 	done := make(chan struct{})
