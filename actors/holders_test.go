@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -72,6 +73,58 @@ func TestAHolderIsWatchedOnceAndOnlyWhileItHolds(t *testing.T) {
 		synctest.Wait()
 		if got := s.snapshot(t); got.InFlight != 0 || got.Reclaimed != 2 || got.Reported != 3 {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestAHolderThatOnlyWaitedIsNotWatchedAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		s := spawnSem(t, guards, "sem", 1, 1)
+		box, option := tap()
+		in := newInbox(t, guards.System(), option)
+		acquire(t, s, patterns.Request{})
+		for round := range int32(3) {
+			a := actors.Acquire{Holder: in.pid}
+			if round == 1 {
+				a.Deadline = time.Now().Add(time.Second)
+			}
+			in.ask(s.PID(), a)
+			if round != 1 {
+				in.ask(s.PID(), actors.Cancel{})
+			}
+			nextAs[actors.Rejected](t, in)
+			synctest.Wait()
+			if w, u := box.watches.Load(), box.unwatches.Load(); w != round+1 || u != round+1 {
+				t.Errorf("%d watches, %d unwatches", w, u)
+			}
+		}
+	})
+}
+
+// Watching somebody who is gone runs the subscribers of the event stream.
+func TestASubscriberThatCallsTheGuardThatWatchesHangsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		s := spawnSem(t, guards, "sem", 2, 10)
+		in, dead := newInbox(t, guards.System()), newInbox(t, guards.System())
+		dead.stop(t)
+		called := 0
+		sub := guards.System().EventStream.Subscribe(func(ev any) {
+			if e, ok := ev.(*actor.DeadLetterEvent); ok {
+				if _, watch := e.Message.(*actor.Watch); watch {
+					called++
+					p := acquire(t, s, patterns.Request{})
+					p.Release()
+				}
+			}
+		})
+		in.ask(s.PID(), actors.Acquire{Holder: dead.pid})
+		nextAs[actors.Granted](t, in)
+		synctest.Wait()
+		guards.System().EventStream.Unsubscribe(sub)
+		if got := s.snapshot(t); called == 0 || got.InFlight != 0 {
+			t.Errorf("called %d times, %+v", called, got)
 		}
 	})
 }

@@ -314,30 +314,26 @@ func TestARegistryStopsGuardsUnderUsersActorsToo(t *testing.T) {
 	})
 }
 
-// The root is told last that a guard has stopped. Until then it must not spawn another
-// of that name, because it would take the one for the other.
-func TestAGuardIsNotSpawnedAgainBeforeTheOldOneIsForgotten(t *testing.T) {
+// The root is told last that a guard has stopped, and then takes one that was spawned
+// meanwhile, under the same name, for the one that is gone.
+func TestAGuardThatIsSpawnedBeforeTheOldOneIsForgottenEndsWithItsRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		system := actorstest.NewSystem(t)
 		guards := actorstest.NewRegistryIn(t, system)
 		s := spawnSem(t, guards, "sem", 1, 1)
-		told, forget := make(chan struct{}), make(chan struct{})
 		watcher := system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
 				c.Watch(s.PID())
 			case *actor.Terminated: // on the goroutine of the guard that stops
-				close(told)
-				<-forget
+				spawnSem(t, guards, "sem", 1, 1)
 			}
 		}, actor.WithDispatcher(actor.NewSynchronizedDispatcher(10))))
-		var wg sync.WaitGroup
-		wg.Go(func() { system.Root.Stop(s.PID()) })
-		<-told
-		wg.Go(func() { spawnSem(t, guards, "sem", 1, 1) })
+		system.Root.Stop(s.PID())
 		synctest.Wait()
-		close(forget)
-		wg.Wait()
+		g, _ := guards.Get("sem")
+		p := acquire(t, g, patterns.Request{})
+		p.Release()
 		if err := guards.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -320,6 +320,27 @@ func TestRulesThatPanicLeaveTheCountsBalanced(t *testing.T) {
 	}
 }
 
+func TestARequestThatFailedAfterItQueuedIsAnsweredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		s := spawnSem(t, guards, "sem", 1, 10)
+		p := acquire(t, s, patterns.Request{})
+		in := newInbox(t, guards.System())
+		synctest.Wait()
+		s.machine.panicIn = "Wake" // which is asked when the timer is set
+		in.ask(s.PID(), actors.Acquire{Ref: 4, Deadline: time.Now().Add(time.Hour), Holder: in.pid})
+		if r := nextAs[actors.Rejected](t, in); r.Ref != 4 || !errors.Is(r.Err, actors.ErrFailed) {
+			t.Errorf("%+v", r)
+		}
+		synctest.Wait()
+		p.Report(patterns.Success)
+		synctest.Wait()
+		if got := s.snapshot(t); got.Waiting != 0 || got.InFlight != 0 || got.Restarts != 1 || len(in.got) != 0 {
+			t.Errorf("%d more answers, %+v", len(in.got), got)
+		}
+	})
+}
+
 // One request that the rules cannot bear must not take the guard with it.
 func TestAPoisonedWaiterIsRefusedAndTheOthersAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

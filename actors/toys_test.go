@@ -74,6 +74,11 @@ func (m *semaphore) trip(method string) {
 	}
 }
 
+func (m *semaphore) Wake() patterns.Instant {
+	m.trip("Wake")
+	return patterns.Never
+}
+
 func (m *semaphore) Acquire(_ patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	m.trip("Acquire")
 	w := max(1, r.Weight)

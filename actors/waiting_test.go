@@ -254,6 +254,36 @@ func TestARequestThatWasCancelledBeforeItWasHeardTakesNoPlace(t *testing.T) {
 	})
 }
 
+func TestARefusalThatCrossesACancellationCountsAsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		st := &stage{t: t, s: spawnSem(t, guards, "sem", 1, 1)}
+		p := acquire(t, st.s, patterns.Request{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done, stopped := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := st.s.Acquire(ctx)
+			done <- err
+		}()
+		synctest.Wait()
+		free := st.occupy()
+		go func() { stopped <- st.s.Stop(t.Context()) }() // refuses everybody
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		free()
+		p.Report(patterns.Success)
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if got := st.s.snapshot(t); got.Cancelled != 1 || got.Rejected != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // Cancelling races with granting: whoever comes second must undo what the first did.
 func TestAGrantThatCrossesACancellationIsUndone(t *testing.T) {
 	guards := actorstest.NewRegistry(t)
