@@ -321,3 +321,21 @@ func TestWaitBehindIsWhenTheLastOfAQueuePasses(t *testing.T) {
 		}
 	})
 }
+
+// Of 5 permits that were out for 4 ns at one in a ns, 4 would have been lost to a full
+// bucket: giving all 5 back would let 14 pass at one instant, of a burst of 10.
+func TestARefundGivesOnlyWhatWouldNotHaveBeenLost(t *testing.T) {
+	b := NewBucket(1, 1, 10)
+	s := make([]uint64, b.Words())
+	b.Start(s, 0)
+	b.Charge(s, 0, 5)
+	b.Charge(s, 4, 9)
+	b.Refund(s, 0, 4, 5)
+	if got := b.Remaining(s, 4); got != 1 {
+		t.Errorf("%d left, want 1", got)
+	}
+	b.Refund(s, 0, 9, 5)
+	if got := b.Remaining(s, 4); got != 1 {
+		t.Errorf("%d left after a refund that is too late, want 1", got)
+	}
+}
