@@ -16,7 +16,6 @@ import (
 
 // rules is what every toy machine has and needs no variation of.
 type rules struct {
-	hi    patterns.Instant
 	epoch uint64
 }
 
@@ -39,7 +38,6 @@ type semaphore struct {
 
 	broken   bool          // Check fails
 	repairs  int           // how often it was repaired
-	poison   int           // Acquire of this weight panics
 	panicIn  string        // the method of that name panics once
 	hold     chan struct{} // the next Snapshot waits for it
 	holding  chan struct{} // and says so by closing this

@@ -19,8 +19,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var errBank = errors.New("the bank is closed")
-
 func payments(t *testing.T, guards *actors.Registry) *circuitbreaker.Breaker {
 	t.Helper()
 	b, err := circuitbreaker.Spawn(guards, "payments", circuitbreaker.Config{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 1})
