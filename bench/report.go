@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"strings"
 )
@@ -64,6 +65,11 @@ func plural(n int, what string) string {
 	return count(n) + " " + what + "s"
 }
 
+// notes says why budgets are missed, which no measurement can.
+//
+//go:embed notes.md
+var notes string
+
 // howToRead is the page's last word.
 const howToRead = `## How to read this
 
@@ -110,6 +116,7 @@ func page(all []family, rs results, m machine, s settings) string {
 	verdicts, missed := checkAll(all, rs)
 	fmt.Fprintf(&b, "## Budgets\n\n%s\n", budgetSummary(verdicts, missed))
 	b.WriteString(budgetTable(verdicts).String() + "\n")
+	b.WriteString(notes)
 	fmt.Fprintf(&b, howToRead, plural(s.rounds, "round"), nanos(float64(ownWork)), nanos(float64(m.Work.clock)), s.loop)
 	return b.String()
 }
