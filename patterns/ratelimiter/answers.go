@@ -134,7 +134,8 @@ func (m *Machine) Cancel(now patterns.Instant, v Reservation) {
 
 // Forecast returns when r could pass behind a queue of requests that weigh ahead
 // together, or false if never. It may be later than that with algorithms that count in
-// windows, and where one tier cools down while it waits for another; it never is earlier.
+// windows, and where one tier cools down while it waits for another. It is not earlier,
+// but for the nanoseconds that warming up rounds.
 func (m *Machine) Forecast(now patterns.Instant, ahead int64, r *patterns.Request) (at patterns.Instant, ok bool) {
 	m.settle(now)
 	switch m.state {
