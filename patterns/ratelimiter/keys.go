@@ -27,9 +27,6 @@ type keys struct {
 	overflowed uint64   // requests that met one of them
 	scratch    []uint64 // of a key that is not known yet
 
-	drained patterns.Instant // when Repair took all there is from keys not known
-	until   patterns.Instant // when that no longer matters
-
 	recent      [maxRecent]byte // the last key
 	recentLen   int             // -1: none
 	recentPrint fingerprint.Key
@@ -142,15 +139,12 @@ func (k *keys) find(now patterns.Instant, p fingerprint.Key, b *budget) {
 		}
 	}
 	b.state, b.fresh = k.scratch, true
-	switch {
-	case !k.law.Fresh(share, int64(now)):
-		// The key may have had all of this. It does not get it again.
-		copy(k.scratch, share)
-	case now < k.until:
-		k.law.Drain(k.scratch, int64(k.drained))
-	default:
+	if k.law.Fresh(share, int64(now)) {
 		k.law.Start(k.scratch, int64(now))
+		return
 	}
+	// The key may have had all of this, or lost it to a repair. It does not get it again.
+	copy(k.scratch, share)
 }
 
 // share is the budget that a key without room shares.
@@ -164,7 +158,7 @@ func (k *keys) share(p fingerprint.Key) []uint64 {
 // that but for one case in 2^40, and then the key shares.
 func (k *keys) keep(now patterns.Instant, b *budget) {
 	k.sweep(now, sweepSlots)
-	k.known, b.fresh = false, false
+	b.fresh = false
 	if b.state = k.table.Insert(b.key); b.state == nil {
 		b.state, b.over = k.share(b.key), true
 		return
@@ -293,20 +287,18 @@ func (k *keys) dropOverride(now patterns.Instant, p fingerprint.Key) bool {
 // reset forgets what all keys used.
 func (k *keys) reset(now patterns.Instant) {
 	k.adopt(k.law, k.table.Max(), now)
-	k.until = 0
 	for _, o := range k.overrides {
 		o.law.Start(o.state, int64(now))
 	}
 }
 
-// repair starts anew with budgets that are all used up.
+// repair starts anew with budgets that are all used up: so are the shared ones, and
+// from them it goes over to every key that is not known.
 func (k *keys) repair(now patterns.Instant) {
 	k.adopt(k.law, k.table.Max(), now)
-	k.law.Drain(k.scratch, int64(now))
-	k.drained, k.until = now, now.Add(time.Duration(k.law.Reset(k.scratch, int64(now))))
 	words := k.law.Words()
 	for i := range overflowShares {
-		copy(k.shares[i*words:], k.scratch)
+		k.law.Drain(k.shares[i*words:(i+1)*words], int64(now))
 	}
 	for _, o := range k.overrides {
 		o.law.Drain(o.state, int64(now))

@@ -129,6 +129,18 @@ func TestTheLastKeyIsRememberedByItsBytes(t *testing.T) {
 	if b := m.keys.print("alicf"); a == b || m.keys.print("alice") != a || m.keys.print("alic") == a {
 		t.Error("two keys are one")
 	}
+	long := strings.Repeat("x", maxRecent+1)
+	for _, key := range []string{"alice", long, "alice", long} { // a long one is not remembered
+		m.Take(0, request(key, 1))
+	}
+	if a := m.Peek(second(1), request("alice", 1)); a.Remaining != 1 || !m.keys.known {
+		t.Errorf("%+v, known %v", a, m.keys.known)
+	}
+	m.Take(second(1), request("alice", 1))
+	m.Take(second(1), request(long, 1))
+	if m.find("alice").key != m.keys.print("alice") {
+		t.Error("a key stands where another does")
+	}
 }
 
 func TestNobodyGetsAFreshBudgetByFloodingWithKeys(t *testing.T) {

@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"testing"
+	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -73,6 +74,17 @@ func TestLentPermitsAreSpentAfterTwiceTheirTime(t *testing.T) {
 	m.SettleLease(now, 1, patterns.Tally{Unused: 20})
 	if got := m.Peek(now, request("", 1)).Remaining; got != left {
 		t.Errorf("%d in the bucket, was %d: it had filled up meanwhile", got, left)
+	}
+}
+
+func TestLentPermitsCountForTwiceTheirTimeAtLeast(t *testing.T) {
+	m := newTestMachine(leased(per(100, sec)))
+	m.Lease(0, 10)
+	m.Lease(patterns.Instant(150*ms), 10)
+	for _, at := range []time.Duration{250, 349, 399} {
+		if m.Tick(patterns.Instant(at * ms)); m.lent.out() != 20 {
+			t.Errorf("%d are out after %d ms", m.lent.out(), at)
+		}
 	}
 }
 

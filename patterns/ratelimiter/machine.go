@@ -179,7 +179,7 @@ func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.O
 // come again in the meantime: a bucket that was full would have run over.
 func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
 	m.settle(now)
-	if c, ok := m.grants.end(p.ID); ok && p.Epoch == m.epoch {
+	if c, ok := m.grants.end(p.ID); ok { // else a change of the rules has made it forgotten
 		m.refund(c)
 	}
 	return m.flush()

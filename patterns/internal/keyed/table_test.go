@@ -129,6 +129,16 @@ func TestOldPagesAreConvertedWhenLookedAt(t *testing.T) {
 	}
 }
 
+func TestASweepMissesNoneOfTwoThatStandTogether(t *testing.T) {
+	table := New(1, 10, nil)
+	for high := range uint64(3) {
+		table.Insert(fingerprint.Key{High: high, Low: 1})
+	}
+	if table.Sweep(6, func([]uint64) bool { return true }); table.Len() != 0 {
+		t.Errorf("%d keys are left", table.Len())
+	}
+}
+
 func TestWideStatesGetSmallPages(t *testing.T) {
 	for words, slots := range map[int]int{1: 512, 14: 512, 15: 256, 1000: 8, 10_000: 8} {
 		if got := newShape(words).mask + 1; got != slots {
