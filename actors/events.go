@@ -55,8 +55,8 @@ type (
 		At       time.Time
 	}
 
-	// Missed tells a subscriber in band that it lost Count events because it was
-	// slow.
+	// Missed tells a subscriber in band that it lost Count events because it was slow,
+	// or because there was no room for them on their way to all subscribers.
 	Missed struct {
 		Count uint64
 		At    time.Time

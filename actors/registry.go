@@ -150,7 +150,7 @@ func (e *ShutdownError) Unwrap() error { return e.Cause }
 // Shutdown stops every guard in order: nothing more is admitted and everybody who
 // waits is answered; then permits in flight may end until ctx does; then the actors
 // stop, and the subscribers' channels are closed, and the last events logged. If
-// permits were left, the error is a *ShutdownError. Calling it again does nothing.
+// permits were left, the error is a *ShutdownError. Calling it again does nothing, and does not wait for the first.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	if !r.closed.CompareAndSwap(false, true) {
 		return nil

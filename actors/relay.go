@@ -28,6 +28,7 @@ type relay struct {
 	box       *mailbox.Combining
 	listeners atomic.Int32 // 0: nobody would hear an event
 	lost      atomic.Uint64
+	overflow  atomic.Uint64 // events there was no room for, which nobody was told of yet
 
 	// Owned by the relay's turn.
 	subscribers []*subscriber
@@ -93,8 +94,23 @@ func (s *shell) note(level slog.Level, message string, attrs ...slog.Attr) {
 // publish is called in a turn. It does not wait.
 func (r *relay) publish(ev Event) {
 	if r.listeners.Load() > 0 {
-		r.box.PostUserMessage(ev)
+		r.box.PostUserMessage(dispatch{ev, r})
 	}
+}
+
+// dispatch is an event on its way.
+type dispatch struct {
+	Event
+	relay *relay
+}
+
+// Refused implements mailbox.Refuser: what there is no room for is counted.
+func (p dispatch) Refused(reason error) any {
+	if errors.Is(reason, mailbox.ErrFull) {
+		p.relay.overflow.Add(1)
+		p.relay.lost.Add(1)
+	}
+	return nil
 }
 
 // Receive is the relay's turn.
@@ -102,11 +118,13 @@ func (r *relay) Receive(c actor.Context) {
 	switch msg := c.Message().(type) {
 	case order:
 		msg.run(r)
-	case Event:
-		_, private := msg.(note)
+	case dispatch:
+		overflow := r.overflow.Swap(0)
+		_, private := msg.Event.(note)
 		for _, s := range r.subscribers {
+			s.missed += overflow
 			if !private || s.notes {
-				s.offer(msg)
+				s.offer(msg.Event)
 			}
 		}
 	}

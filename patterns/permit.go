@@ -19,8 +19,8 @@ type Request struct {
 	Weight int
 	// Priority orders waiters and says who is refused first.
 	Priority Priority
-	// Deadline is when the caller stops waiting; Never or 0 means no limit. Guards
-	// take it from the caller's context.
+	// Deadline is when a request that came by message stops waiting; Never or 0 means
+	// no limit. Callers of a Handle bound their wait with a context instead.
 	Deadline Instant
 	// HoldFor bounds how long the permit may be held: one that was not reported by
 	// then is taken back. 0 means no bound.
