@@ -20,7 +20,7 @@ import (
 
 // tally is what the callers of a guard saw.
 type tally struct {
-	asked, granted, refused, reported, released atomic.Uint64
+	asked, granted, refused, released atomic.Uint64
 	outcomes                                    [4]atomic.Uint64
 }
 
