@@ -21,7 +21,7 @@ import (
 // tally is what the callers of a guard saw.
 type tally struct {
 	asked, granted, refused, released atomic.Uint64
-	outcomes                                    [4]atomic.Uint64
+	outcomes                          [4]atomic.Uint64
 }
 
 // hammer calls b from several goroutines until each has made n calls.
