@@ -148,7 +148,7 @@ func (w *WarmUp) Used(s []uint64, now int64) int64 {
 func (w *WarmUp) Reset(s []uint64, now int64) int64 { return max(int64(s[warmNext])-now, 0) }
 
 // Refund gives time back as if the permits had been warm, but no stored ones: at
-// least as much as that was charged.
+// least as much as that was charged, but for the rounding of intervals to nanoseconds.
 func (w *WarmUp) Refund(s []uint64, since, now, n int64) {
 	back := int64(min(w.stable*float64(n), maxSpan)) - max(now-since, 0)
 	if next := int64(s[warmNext]); back > 0 && next > now {
