@@ -155,7 +155,11 @@ func (w *twin) step(t *rapid.T, h *host, label *int) {
 		w.same(t, h, granted, refused)
 	case op == 9:
 		d := time.Duration(rapid.IntRange(1, 6).Draw(t, "pass")) * time.Second
-		granted, refused := w.serve(h.now.Add(d))
+		var granted, refused []int
+		for passed := time.Second; passed <= d; passed += time.Second { // whoever leaves, leaves on time
+			g, r := w.serve(h.now.Add(passed))
+			granted, refused = append(granted, g...), append(refused, r...)
+		}
 		h.pass(d)
 		w.same(t, h, granted, refused)
 	}
