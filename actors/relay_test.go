@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -41,12 +42,14 @@ func TestAnOverflowOfTheRelayIsToldToEverySubscriber(t *testing.T) {
 	close(release)
 	guards.relay.publish(Stopped{Name: "last"})
 	missed := uint64(0)
-	for ev := range events {
-		if m, ok := ev.(Missed); ok {
-			missed += m.Count
-		}
-		if missed >= extra {
-			break
+	for missed < extra {
+		select {
+		case ev := <-events:
+			if m, ok := ev.(Missed); ok {
+				missed += m.Count
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("told of %d missed events in vain", missed)
 		}
 	}
 	if missed < extra || guards.Missed() < missed {
