@@ -108,3 +108,43 @@ type Lessor interface {
 	// instead of with its lease; 0 means none is.
 	SlowAfter() time.Duration
 }
+
+// Queuer is a Machine whose requests may wait: without it, a request that Acquire answers
+// with Wait is refused. The host keeps the queue, and asks again for the request whose
+// turn is next, with its Asked set, when a permit ends, when Tick ran, after a command, and
+// at Again.
+type Queuer interface {
+	// Join is asked when r cannot be granted at once, or must not overtake those who wait.
+	// It returns until when r waits at most, Never for as long as its caller likes, or the
+	// error that refuses it: the queue is full, its turn would come too late, or it is one
+	// that does not wait. It may refuse as many as it likes: nothing is dropped for it.
+	Join(now patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, err error)
+
+	// Expired returns the refusal of r, which has waited until the instant that Join gave.
+	Expired(now patterns.Instant, r *patterns.Request) error
+
+	// Order is how those who wait are served. It may change with time, at a dirty step.
+	Order() patterns.Order
+
+	// Again is when to ask once more for the request that Acquire has just answered with
+	// Wait, should nothing change before: after now, or Never.
+	Again() patterns.Instant
+
+	// Freed names the key whose requests may be served after the last Report, Release or
+	// Consult; all means any key's. It is asked for in Keyed order only.
+	Freed() (key string, all bool)
+}
+
+// Spender is a Machine that takes requests with Spend set: it grants them without
+// remembering the permit, and no Report or Release follows.
+type Spender interface {
+	// Spends reports whether it does.
+	Spends() bool
+}
+
+// Consultant is a Machine that answers questions of its pattern's own, sent as Consult.
+type Consultant interface {
+	// Consult answers the question. Of one that it does not know Answer and Err are
+	// both nil; the host then refuses it with ErrUnsupported.
+	Consult(now patterns.Instant, question any) patterns.Consultation
+}

@@ -19,9 +19,17 @@ type Request struct {
 	Weight int
 	// Priority orders waiters and says who is refused first.
 	Priority Priority
-	// Deadline is when a request that came by message stops waiting; Never or 0 means
-	// no limit. Callers of a Handle bound their wait with a context instead.
+	// NoWait refuses the request where it would have to wait.
+	NoWait bool
+	// Spend uses the permit up as it is granted: there is none to report, and its
+	// outcome counts as Success. Only guards that count uses, such as rate limiters, take
+	// such requests; others refuse them with ErrInvalidRequest.
+	Spend bool
+	// Deadline is when the request stops waiting; Never or 0 means no limit. Callers of a
+	// Handle bound their wait with a context instead, from which it is taken.
 	Deadline Instant
+	// Asked is since when the request waits, and 0 for a newcomer. The host sets it.
+	Asked Instant
 	// HoldFor bounds how long the permit may be held: one that was not reported by
 	// then is taken back. 0 means no bound.
 	HoldFor time.Duration
