@@ -117,11 +117,11 @@ type Queuer interface {
 	// Join is asked when r cannot be granted at once, or must not overtake those who wait.
 	// It returns until when r waits at most, Never for as long as its caller likes, or the
 	// error that refuses it: the queue is full, its turn would come too late, or it is one
-	// that does not wait. It may refuse as many as it likes: nothing is dropped for it.
-	Join(now patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, err error)
+	// that does not wait. dirty is as in patterns.Decision.
+	Join(now patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, dirty bool, err error)
 
 	// Expired returns the refusal of r, which has waited until the instant that Join gave.
-	Expired(now patterns.Instant, r *patterns.Request) error
+	Expired(now patterns.Instant, r *patterns.Request) (dirty bool, err error)
 
 	// Order is how those who wait are served. It may change with time, at a dirty step.
 	Order() patterns.Order
