@@ -46,8 +46,8 @@ func TestNames(t *testing.T) {
 		{"a name", circuitbreaker.Config{Probes: 3}, circuitbreaker.GetOrSpawn, []error{actors.ErrConflict}},
 		{"", circuitbreaker.Config{}, circuitbreaker.Spawn, []error{actors.ErrName}},
 		{" \n\t", circuitbreaker.Config{}, circuitbreaker.GetOrSpawn, []error{actors.ErrName}},
-		{"", circuitbreaker.Config{Probes: -1}, circuitbreaker.Spawn, []error{actors.ErrName, &circuitbreaker.ConfigError{}}},
-		{"bad", circuitbreaker.Config{Probes: -1}, circuitbreaker.Spawn, []error{&circuitbreaker.ConfigError{}}},
+		{"", circuitbreaker.Config{Probes: -1}, circuitbreaker.Spawn, []error{actors.ErrName, &patterns.ConfigError{}}},
+		{"bad", circuitbreaker.Config{Probes: -1}, circuitbreaker.Spawn, []error{&patterns.ConfigError{}}},
 		{"A NAME", circuitbreaker.Config{}, circuitbreaker.Spawn, nil},
 	} {
 		got, err := tt.spawn(guards, tt.name, tt.cfg)
@@ -55,8 +55,8 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q: guard %v, error %v", tt.name, got, err)
 		}
 		for _, want := range tt.want {
-			if config := new(circuitbreaker.ConfigError); errors.As(want, &config) {
-				if _, ok := errors.AsType[*circuitbreaker.ConfigError](err); !ok {
+			if config := new(patterns.ConfigError); errors.As(want, &config) {
+				if _, ok := errors.AsType[*patterns.ConfigError](err); !ok {
 					t.Errorf("%q: error %v", tt.name, err)
 				}
 			} else if !errors.Is(err, want) {
@@ -440,7 +440,7 @@ func TestAStoppedGuardCanStillBeCalled(t *testing.T) {
 				t.Errorf("%s: error %v", method, err)
 			}
 		}
-		if _, ok := errors.AsType[*circuitbreaker.ConfigError](b.Reconfigure(ctx, circuitbreaker.Config{Probes: -1})); !ok {
+		if _, ok := errors.AsType[*patterns.ConfigError](b.Reconfigure(ctx, circuitbreaker.Config{Probes: -1})); !ok {
 			t.Error("a bad config is not named")
 		}
 		if q.Report(patterns.Success) {

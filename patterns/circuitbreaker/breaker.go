@@ -104,7 +104,7 @@ func wrap(t *actors.Typed[Config, Snapshot]) *Breaker { return &Breaker{t} }
 
 func spec(cfg Config) actors.Spec[Config, Snapshot] {
 	s := actors.Spec[Config, Snapshot]{
-		Pattern: "circuitbreaker", Config: cfg, Validate: cfg.successor,
+		Pattern: pattern, Config: cfg, Validate: cfg.successor,
 		Mode: cfg.Mode, OnFailure: cfg.OnFailure,
 		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
 			return NewMachine(Params{

@@ -2,12 +2,12 @@ package circuitbreaker
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Config is the breaker's policy. The zero value is valid and means the defaults:
@@ -102,6 +102,9 @@ type Config struct {
 }
 
 const (
+	// pattern is what errors of the breaker's Config call it.
+	pattern = "circuitbreaker"
+
 	defaultMaxOpenFactor = 16
 	defaultBuckets       = 10
 	maxLast              = 1 << 24 // 4 MiB of two bits each
@@ -133,84 +136,82 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate returns every fault of c at once, joined, each a *ConfigError.
+// Validate returns every fault of c at once, joined, each a *patterns.ConfigError.
 func (c Config) Validate() error {
-	var f faults
+	f := newChecks()
+	c.check(f)
+	return f.Err()
+}
+
+func (c Config) check(f checks) {
 	d := c.withDefaults()
 
-	f.check(c.ConsecutiveFailures >= 0, "ConsecutiveFailures", c.ConsecutiveFailures, "must be at least 1")
+	f.Check(c.ConsecutiveFailures >= 0, "ConsecutiveFailures", c.ConsecutiveFailures, "must be at least 1")
 	f.share("FailureRatio", c.FailureRatio)
 	f.share("SlowRatio", c.SlowRatio)
 	f.duration("SlowCall", c.SlowCall)
-	f.check(c.SlowRatio == 0 || c.SlowCall != 0, "SlowCall", c.SlowCall, "must be set, because SlowRatio is")
+	f.Check(c.SlowRatio == 0 || c.SlowCall != 0, "SlowCall", c.SlowCall, "must be set, because SlowRatio is")
 	f.window(c.Window)
-	f.check(c.MinSamples >= 0, "MinSamples", c.MinSamples, "must be at least 1")
+	f.Check(c.MinSamples >= 0, "MinSamples", c.MinSamples, "must be at least 1")
 
 	f.duration("OpenFor", c.OpenFor)
-	f.check(c.OpenFactor == 0 || c.OpenFactor >= 1 && !math.IsInf(c.OpenFactor, 1),
+	f.Check(c.OpenFactor == 0 || c.OpenFactor >= 1 && !math.IsInf(c.OpenFactor, 1),
 		"OpenFactor", c.OpenFactor, "must be at least 1 and finite")
 	f.duration("MaxOpenFor", c.MaxOpenFor)
-	f.check(c.MaxOpenFor <= 0 || c.MaxOpenFor >= d.OpenFor,
+	f.Check(c.MaxOpenFor <= 0 || c.MaxOpenFor >= d.OpenFor,
 		"MaxOpenFor", c.MaxOpenFor, fmt.Sprintf("must not be below OpenFor, %v", d.OpenFor))
-	f.check(c.OpenJitter >= 0 && c.OpenJitter < 1, "OpenJitter", c.OpenJitter, "must be in [0, 1)")
+	f.Check(c.OpenJitter >= 0 && c.OpenJitter < 1, "OpenJitter", c.OpenJitter, "must be in [0, 1)")
 	f.duration("ResetOpensAfter", c.ResetOpensAfter)
 
-	f.check(c.Probes >= 0 && c.Probes <= maxProbes, "Probes", c.Probes, "must be in [1, 10000]")
-	f.check(c.ConcurrentProbes >= 0 && (c.Probes < 0 || c.ConcurrentProbes <= d.Probes),
+	f.Check(c.Probes >= 0 && c.Probes <= maxProbes, "Probes", c.Probes, "must be in [1, 10000]")
+	f.Check(c.ConcurrentProbes >= 0 && (c.Probes < 0 || c.ConcurrentProbes <= d.Probes),
 		"ConcurrentProbes", c.ConcurrentProbes, fmt.Sprintf("must be in [1, Probes], and Probes is %d", d.Probes))
 	f.share("ProbeFailureRatio", c.ProbeFailureRatio)
 	f.duration("ProbeTimeout", c.ProbeTimeout)
-	f.check(c.ProbeTimeout <= 0 || c.ProbeTimeout > c.CallTimeout,
+	f.Check(c.ProbeTimeout <= 0 || c.ProbeTimeout > c.CallTimeout,
 		"ProbeTimeout", c.ProbeTimeout, fmt.Sprintf("must be above CallTimeout, %v", c.CallTimeout))
 
 	f.duration("RampFor", c.RampFor)
 	f.share("RampStart", c.RampStart)
 	f.duration("CallTimeout", c.CallTimeout)
-	if err := c.Mode.Validate(); err != nil {
-		f.check(false, "Mode", c.Mode, err.Error())
-	}
-	f.check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
+	f.Common(c.Mode, c.OnFailure)
 	f.schedule(c.OpenSchedule)
-	return errors.Join(f...)
 }
 
 // successor validates next, which is to replace c in a breaker that runs. What
 // callers hold was made for c's Mode, OnFailure and CallTimeout.
 func (c Config) successor(next Config) error {
-	var f faults
-	f.check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the breaker runs, at %v", c.Mode))
-	f.check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the breaker runs, at %v", c.OnFailure))
-	f.check(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, fmt.Sprintf("is fixed while the breaker runs, at %v", c.CallTimeout))
-	return errors.Join(append(f, next.Validate())...)
+	f := newChecks()
+	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the breaker runs, at %v", c.Mode))
+	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the breaker runs, at %v", c.OnFailure))
+	f.Check(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, fmt.Sprintf("is fixed while the breaker runs, at %v", c.CallTimeout))
+	next.check(f)
+	return f.Err()
 }
 
-// faults collects what is wrong. Checks are written so that NaN fails them.
-type faults []error
+// checks are those that several fields need, and collect what is wrong.
+type checks struct{ *faults.Faults }
 
-func (f *faults) check(ok bool, field string, value any, problem string) {
-	if !ok {
-		*f = append(*f, &ConfigError{Field: field, Value: value, Problem: problem})
-	}
+func newChecks() checks { return checks{faults.Of(pattern)} }
+
+func (f checks) share(field string, v float64) {
+	f.Check(v >= 0 && v <= 1, field, v, "must be in (0, 1]")
 }
 
-func (f *faults) share(field string, v float64) {
-	f.check(v >= 0 && v <= 1, field, v, "must be in (0, 1]")
+func (f checks) duration(field string, d time.Duration) {
+	f.Check(d >= 0, field, d, "must not be negative")
 }
 
-func (f *faults) duration(field string, d time.Duration) {
-	f.check(d >= 0, field, d, "must not be negative")
-}
-
-func (f *faults) window(w Window) {
+func (f checks) window(w Window) {
 	switch w.kind {
 	case byCount:
-		f.check(w.size >= 1 && w.size <= maxLast, "Window", w, fmt.Sprintf("must be of 1 to %d results", maxLast))
-		f.check(!w.bucketed, "Window", w, "has Buckets, which only During can have")
+		f.Check(w.size >= 1 && w.size <= maxLast, "Window", w, fmt.Sprintf("must be of 1 to %d results", maxLast))
+		f.Check(!w.bucketed, "Window", w, "has Buckets, which only During can have")
 	case byTime:
-		f.check(w.span >= 1, "Window", w, "must be longer than 0")
-		f.check(!w.bucketed || w.buckets >= 1 && w.buckets <= maxBuckets, "Window", w, fmt.Sprintf("must be of 1 to %d buckets", maxBuckets))
+		f.Check(w.span >= 1, "Window", w, "must be longer than 0")
+		f.Check(!w.bucketed || w.buckets >= 1 && w.buckets <= maxBuckets, "Window", w, fmt.Sprintf("must be of 1 to %d buckets", maxBuckets))
 	default:
-		f.check(!w.bucketed, "Window", w, "has Buckets, which only During can have")
+		f.Check(!w.bucketed, "Window", w, "has Buckets, which only During can have")
 	}
 }
 

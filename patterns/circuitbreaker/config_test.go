@@ -162,7 +162,7 @@ func faultyFields(err error) (fields []string) {
 		return nil
 	}
 	for _, e := range joined.Unwrap() {
-		if c, ok := errors.AsType[*ConfigError](e); ok {
+		if c, ok := errors.AsType[*patterns.ConfigError](e); ok {
 			fields = append(fields, c.Field)
 		}
 	}
@@ -327,7 +327,7 @@ func TestWhatCallersHoldIsFixedWhileTheBreakerRuns(t *testing.T) {
 	next = Config{OnFailure: patterns.FailClosed, Probes: -1}
 	var fields []string
 	for _, fault := range running.successor(next).(interface{ Unwrap() []error }).Unwrap() {
-		if e, ok := errors.AsType[*ConfigError](fault); ok {
+		if e, ok := errors.AsType[*patterns.ConfigError](fault); ok {
 			fields = append(fields, e.Field)
 		}
 	}

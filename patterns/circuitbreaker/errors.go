@@ -45,14 +45,3 @@ func (e *OpenError) RetryAfter() time.Duration {
 	}
 	return max(0, time.Until(e.RetryAt))
 }
-
-// ConfigError is one fault of a Config, or of an operator's command.
-type ConfigError struct {
-	Field   string
-	Value   any
-	Problem string
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("circuitbreaker: %s %v: %s", e.Field, e.Value, e.Problem)
-}

@@ -1,11 +1,11 @@
 package circuitbreaker
 
 import (
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 // StateChanged is the event of every transition, also of one back into the same
@@ -32,19 +32,14 @@ func (e StateChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e StateChanged) LogValue() slog.Value {
-	attrs := []slog.Attr{
-		slog.String("event", "state-changed"),
-		slog.String("guard", e.Name),
-		slog.String("from", e.From.String()),
-		slog.String("to", e.To.String()),
-		slog.String("cause", string(e.Cause)),
-		slog.Uint64("epoch", e.Epoch),
-		slog.Time("at", e.At),
+	more := []slog.Attr{
+		slog.String("from", e.From.String()), slog.String("to", e.To.String()),
+		slog.String("cause", string(e.Cause)), slog.Uint64("epoch", e.Epoch),
 	}
 	if e.Note != "" {
-		attrs = append(attrs, slog.String("note", e.Note))
+		more = append(more, slog.String("note", e.Note))
 	}
-	return slog.GroupValue(attrs...)
+	return eventqueue.Group("state-changed", e.Name, e.At, more...)
 }
 
 // ConfigChanged is the event of a Reconfigure that changed something.
@@ -62,13 +57,7 @@ func (e ConfigChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e ConfigChanged) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("event", "config-changed"),
-		slog.String("guard", e.Name),
-		slog.Any("from", e.From),
-		slog.Any("to", e.To),
-		slog.Time("at", e.At),
-	)
+	return eventqueue.Group("config-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
 }
 
 // Opened reports whether e says that a breaker opened by its own rules.
@@ -89,43 +78,4 @@ func WasReset(e patterns.Event) bool {
 func became(e patterns.Event, s State) bool {
 	c, ok := e.(StateChanged)
 	return ok && c.To == s && c.From != s
-}
-
-// maxEvents is how many events wait for a Drain at most.
-const maxEvents = 16
-
-// eventQueue holds the newest events nobody has drained.
-type eventQueue struct {
-	ring []patterns.Event // made for the first event
-	next int              // the cell to read
-	n    int
-	lost uint64 // dropped because the ring was full
-}
-
-func (q *eventQueue) put(e patterns.Event) {
-	if q.ring == nil {
-		q.ring = make([]patterns.Event, maxEvents)
-	}
-	if q.n == maxEvents {
-		q.next = (q.next + 1) % maxEvents
-		q.n--
-		q.lost++
-	}
-	q.ring[(q.next+q.n)%maxEvents] = e
-	q.n++
-}
-
-// drain yields and removes, oldest first, until the consumer stops.
-func (q *eventQueue) drain() iter.Seq[patterns.Event] {
-	return func(yield func(patterns.Event) bool) {
-		for q.n > 0 {
-			e := q.ring[q.next]
-			q.ring[q.next] = nil
-			q.next = (q.next + 1) % maxEvents
-			q.n--
-			if !yield(e) {
-				return
-			}
-		}
-	}
 }

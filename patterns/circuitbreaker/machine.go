@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 	"github.com/bulwark-go/bulwark/patterns/internal/ratio"
 )
 
@@ -56,7 +57,7 @@ type Machine struct {
 
 	refusal   *OpenError // the last one made, and what it was made for
 	refusalAt patterns.Instant
-	events    eventQueue
+	events    eventqueue.Queue
 }
 
 // Params is what a Machine is made of.
@@ -156,7 +157,7 @@ func (m *Machine) Epoch() uint64 { return m.epoch }
 
 // Drain yields, oldest first, the events since the last Drain. Of more than 16 the
 // oldest are dropped, and counted in Snapshot.EventsLost.
-func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.drain() }
+func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.Drain() }
 
 // Timeless is false wherever the next success could open the circuit, because the
 // open time would start at an old now: under the slow rule, and while a first
@@ -194,7 +195,7 @@ func (m *Machine) Refusal() (err error, until patterns.Instant, ok bool) {
 // what belonged to the last one.
 func (m *Machine) become(to State, cause Cause, note string) {
 	m.epoch++
-	m.events.put(StateChanged{
+	m.events.Put(StateChanged{
 		Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note,
 	})
 	m.state, m.cause, m.since = to, cause, m.hi

@@ -17,11 +17,11 @@ import (
 //     with an empty window, whatever it was before; a forced opening then ramps up.
 //
 // Each begins an epoch: calls under way do not count. The error, if any, is a
-// *ConfigError.
+// *patterns.ConfigError.
 func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	m.settle(now)
 	if op.For < 0 {
-		return &ConfigError{Field: "For", Value: op.For, Problem: "must not be negative"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "For", Value: op.For, Problem: "must not be negative"}
 	}
 	switch op.Kind {
 	case patterns.Reset:
@@ -35,7 +35,7 @@ func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	case patterns.MetricsOnly:
 		m.force(MetricsOnly, op)
 	default:
-		return &ConfigError{Field: "Kind", Value: op.Kind, Problem: "is not something a breaker can do"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "Kind", Value: op.Kind, Problem: "is not something a breaker can do"}
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	if c.Window != old.Window {
 		m.recent = m.recent.resized(m.hi, c.Window)
 	}
-	m.events.put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+	m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.dirty = true
 	m.judge()
 }

@@ -23,7 +23,7 @@ func TestOperateRefusesWhatItCannotDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newTestMachine(Config{})
 			err := m.Operate(0, tt.op)
-			if fault, ok := errors.AsType[*ConfigError](err); !ok || fault.Field != tt.field {
+			if fault, ok := errors.AsType[*patterns.ConfigError](err); !ok || fault.Field != tt.field {
 				t.Errorf("got %v", err)
 			}
 			if m.Epoch() != 1 || m.Tick(0) {

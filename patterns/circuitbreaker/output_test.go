@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 func at(d time.Duration) time.Time { return origin.Add(d) }
@@ -85,7 +86,7 @@ func TestEventsAreLoggedAsGroups(t *testing.T) {
 	}
 	for _, want := range []string{
 		"e.event=state-changed e.guard=b e.from=closed e.to=open e.cause=failure-ratio e.epoch=2 e.at=2026-01-02T03:04:05.000Z\n",
-		"e.to=forced-open e.cause=forced e.epoch=3 e.at=2026-01-02T03:04:05.000Z e.note=4711\n",
+		"e.to=forced-open e.cause=forced e.epoch=3 e.note=4711 e.at=2026-01-02T03:04:05.000Z\n",
 		"e.from=", "Probes:2",
 	} {
 		if !strings.Contains(b.String(), want) {
@@ -97,10 +98,10 @@ func TestEventsAreLoggedAsGroups(t *testing.T) {
 func TestEventsNobodyDrainsAreDroppedOldestFirstAndCounted(t *testing.T) {
 	m := newTestMachine(Config{})
 	newScript(t, m).run("reset*20")
-	if lost := m.Snapshot(0, patterns.Counts{}).EventsLost; lost != 20-maxEvents {
+	if lost := m.Snapshot(0, patterns.Counts{}).EventsLost; lost != 20-eventqueue.Max {
 		t.Errorf("lost %d", lost)
 	}
-	next := uint64(2 + 20 - maxEvents)
+	next := uint64(2 + 20 - eventqueue.Max)
 	for e := range m.Drain() {
 		if got := e.(StateChanged).Epoch; got != next {
 			t.Fatalf("epoch %d, want %d", got, next)

@@ -34,12 +34,12 @@ func (s *OpenSchedule) slice() []time.Duration {
 	return s.times
 }
 
-func (f *faults) schedule(s *OpenSchedule) {
+func (f checks) schedule(s *OpenSchedule) {
 	if s == nil {
 		return
 	}
-	f.check(len(s.times) > 0, "OpenSchedule", nil, "was made of a nil function")
+	f.Check(len(s.times) > 0, "OpenSchedule", nil, "was made of a nil function")
 	if i := slices.IndexFunc(s.times, func(d time.Duration) bool { return d <= 0 }); i >= 0 {
-		f.check(false, "OpenSchedule", s.times[i], fmt.Sprintf("must be positive, also for opening %d", i+1))
+		f.Check(false, "OpenSchedule", s.times[i], fmt.Sprintf("must be positive, also for opening %d", i+1))
 	}
 }

@@ -70,7 +70,7 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 		Opens:     m.currentOpens(),
 		ProbesOut: len(m.trial.out), ProbeResults: int(m.trial.results),
 		Ramping:    m.ramping && m.hi.Sub(m.since) < m.ramp.lasts,
-		EventsLost: m.events.lost,
+		EventsLost: m.events.Lost(),
 		Counts:     counts,
 	}
 	if m.everFailed {
