@@ -6,16 +6,29 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
-// deadlines is a min-heap of when permits and waiting requests expire. Entries are
-// not removed when what they watch ends sooner, but swept when they outnumber it.
+// deadlines is a min-heap of when permits and waiting requests expire, and when to ask
+// again for the head of a line. Entries are not removed when what they watch ends
+// sooner, but swept when they outnumber it.
 type deadlines []deadline
 
-// deadline names either a permit or a waiting request.
+// deadline names a permit, a waiting request or a line.
 type deadline struct {
 	at       patterns.Instant
 	permit   uint64
 	waiter   *call
-	sequence uint64 // of the waiter, because calls are pooled
+	line     *line
+	sequence uint64 // of the waiter, or the line's alarm, because both are used again
+}
+
+// names reports whether what the deadline watches is still there.
+func (d *deadline) names(l *ledger) bool {
+	switch {
+	case d.waiter != nil:
+		return d.waiter.waitSequence == d.sequence
+	case d.line != nil:
+		return d.line.alarmID == d.sequence
+	}
+	return l.find(d.permit) != nil
 }
 
 func (d deadlines) Len() int           { return len(d) }
@@ -49,13 +62,13 @@ func (d deadlines) earliest() patterns.Instant {
 }
 
 // sweep drops the entries that no longer name anything once they are the majority.
-func (d *deadlines) sweep(alive int, names func(deadline) bool) {
+func (d *deadlines) sweep(alive int, l *ledger) {
 	if len(*d) < 2*alive+64 {
 		return
 	}
 	kept := (*d)[:0]
 	for _, x := range *d {
-		if names(x) {
+		if x.names(l) {
 			kept = append(kept, x)
 		}
 	}

@@ -63,27 +63,13 @@ func (h *Handle) Stats() mailbox.Stats { return h.shell.mailbox.Stats() }
 // ended first; then nothing is held. While the guard restarts, Acquire waits; if it
 // does not come back, its patterns.FailPolicy decides.
 func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
-	if err := ctx.Err(); err != nil {
+	since, err := h.door(ctx)
+	if err != nil {
 		return patterns.Permit{}, err
 	}
 	s := h.shell
-	g := s.gate.Load()
-	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
-		s.countRefusal(rand.Uint32())
-		return patterns.Permit{}, g.refusal
-	}
-	var since patterns.Instant
-	if g.measured {
-		since = patterns.Instant(time.Since(s.origin))
-	}
 	if s.lessor != nil {
-		c := s.cells.hint.Get().(*cell)
-		id, ok := c.take()
-		s.cells.hint.Put(c)
-		if ok {
-			return patterns.NewPermit(c, id, since), nil
-		}
-		return h.fetchLease(ctx, c, since)
+		return h.lease(ctx, &s.blank, since)
 	}
 	if s.mailbox.TryEnter() {
 		switch id, err := h.spot(&s.blank, nil); {
@@ -96,28 +82,30 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 	return h.queue(ctx, &patterns.Request{}, nil, since)
 }
 
-// AcquireFor is Acquire for a request with a key, weight or priority. A permit with
-// HoldFor is taken back when it was not reported by then. Such requests are never
-// leased.
+// AcquireFor is Acquire for a request with a key, weight or priority, or one that does
+// not wait. A permit with HoldFor is taken back when it was not reported by then; that of
+// a Spend is spent already, and the zero Permit. Requests with a key, weight, priority or
+// HoldFor are never leased.
 func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.Permit, error) {
-	if err := ctx.Err(); err != nil {
+	since, err := h.door(ctx)
+	if err != nil {
 		return patterns.Permit{}, err
 	}
 	s := h.shell
-	g := s.gate.Load()
-	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
-		s.countRefusal(rand.Uint32())
-		return patterns.Permit{}, g.refusal
-	}
-	var since patterns.Instant
-	if g.measured {
-		since = patterns.Instant(time.Since(s.origin))
+	r.Deadline, r.Asked = 0, 0
+	if s.lessor != nil && r.Key == "" && r.Weight <= 1 && r.Weight >= 0 && r.Priority == patterns.Normal && r.HoldFor == 0 {
+		if r.Spend {
+			return h.spendLeased(ctx, &r)
+		}
+		return h.lease(ctx, &r, since)
 	}
 	if r.HoldFor == 0 && s.mailbox.TryEnter() {
 		s.scratch = r // an argument of an interface method would be allocated
 		switch id, err := h.spot(&s.scratch, nil); {
 		case err != nil:
 			return patterns.Permit{}, err
+		case id == spentID:
+			return patterns.Permit{}, nil
 		case id != 0:
 			return patterns.NewPermit(h, id, since), nil
 		}
@@ -125,18 +113,55 @@ func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.P
 	return h.queue(ctx, &r, nil, since)
 }
 
-// fetchLease goes to the actor for a lease.
-func (h *Handle) fetchLease(ctx context.Context, c *cell, since patterns.Instant) (patterns.Permit, error) {
+// door refuses who need not ask, and returns when an attempt begins if the rules measure.
+func (h *Handle) door(ctx context.Context) (since patterns.Instant, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	s := h.shell
+	g := s.gate.Load()
+	if g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
+		s.countRefusal(rand.Uint32())
+		return 0, g.refusal
+	}
+	if g.measured {
+		since = patterns.Instant(time.Since(s.origin))
+	}
+	return since, nil
+}
+
+// lease takes a permit of a cell, or goes to the actor for a lease.
+func (h *Handle) lease(ctx context.Context, r *patterns.Request, since patterns.Instant) (patterns.Permit, error) {
+	s := h.shell
+	c := s.cells.hint.Get().(*cell)
+	id, ok := c.take()
+	s.cells.hint.Put(c)
+	if ok {
+		return patterns.NewPermit(c, id, since), nil
+	}
 	if s.mailbox.TryEnter() {
-		switch id, err := h.spot(&s.blank, c); {
+		s.scratch = *r
+		switch id, err := h.spot(&s.scratch, c); {
 		case err != nil:
 			return patterns.Permit{}, err
 		case id != 0:
 			return patterns.NewPermit(h, id, since), nil
 		}
 	}
-	return h.queue(ctx, &patterns.Request{}, c, since)
+	return h.queue(ctx, r, c, since)
+}
+
+// spendLeased is lease for a permit that is spent at once: an ordinary one that ends here.
+func (h *Handle) spendLeased(ctx context.Context, r *patterns.Request) (patterns.Permit, error) {
+	if !h.shell.spends {
+		return h.queue(ctx, r, nil, 0) // which refuses it
+	}
+	r.Spend = false
+	p, err := h.lease(ctx, r, 0)
+	if err == nil {
+		p.Report(patterns.Success)
+	}
+	return patterns.Permit{}, err
 }
 
 // spot decides in the turn that the caller has entered, and leaves it. Neither a
@@ -177,6 +202,9 @@ func (s *shell) conclude(d patterns.Decision) (id uint64, err error) {
 	case patterns.Grant:
 		id, s.granting = s.granting, 0
 		s.counts.Granted++
+		if id == spentID {
+			s.counts.Success++
+		}
 	case patterns.Refuse:
 		s.counts.Rejected++
 		err = d.Err
@@ -191,6 +219,9 @@ func (h *Handle) queue(ctx context.Context, r *patterns.Request, in *cell, since
 	s := h.shell
 	c := s.pool.Get().(*call)
 	c.kind, c.request, c.cell = callAcquire, *r, in
+	if by, ok := ctx.Deadline(); ok {
+		c.request.Deadline = patterns.Instant(by.Sub(s.origin))
+	}
 	c.state.Store(pending)
 	if err := s.mailbox.Post(&c.node, mailbox.Ordinary); err != nil {
 		s.pool.Put(c)
@@ -207,6 +238,9 @@ func (h *Handle) queue(ctx context.Context, r *patterns.Request, in *cell, since
 			return h.away()
 		}
 		return patterns.Permit{}, err
+	}
+	if id == spentID {
+		return patterns.Permit{}, nil
 	}
 	return patterns.NewPermit(h, id, since), nil
 }

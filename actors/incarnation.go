@@ -81,6 +81,12 @@ func (s *shell) receive(c actor.Context, msg any) {
 		s.releaseHolder(msg.Holder)
 	case Inspect:
 		s.replyTo(sender, s.inspect())
+	case Consult:
+		answer, err := s.consult(msg.Question)
+		if err != nil {
+			answer = Refused{Err: err}
+		}
+		s.replyTo(sender, answer)
 	case Operate:
 		s.acknowledge(sender, s.operate(msg.Operation))
 	case Reconfigure:
@@ -103,7 +109,7 @@ func (s *shell) fail(sender *actor.PID, msg any) {
 		s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
 	case Inspect:
 		s.replyTo(sender, mailbox.Undelivered{Message: msg, Reason: failed})
-	case Operate, Reconfigure:
+	case Operate, Reconfigure, Consult:
 		s.replyTo(sender, Refused{Err: failed})
 	case Report:
 		s.broken.permit = msg.Permit.ID
@@ -146,7 +152,9 @@ func (s *shell) acquireByMessage(sender *actor.PID, msg Acquire) {
 	}
 	c := newCall().(*call)
 	c.sender, c.ref = sender, msg.Ref
-	c.request = patterns.Request{Key: msg.Key, Weight: msg.Weight, Priority: msg.Priority, HoldFor: msg.HoldFor}
+	c.request = patterns.Request{
+		Key: msg.Key, Weight: msg.Weight, Priority: msg.Priority, HoldFor: msg.HoldFor, NoWait: msg.NoWait, Spend: msg.Spend,
+	}
 	if !msg.Deadline.IsZero() {
 		c.waitsBy = patterns.Instant(msg.Deadline.Sub(s.origin))
 		c.request.Deadline = c.waitsBy
@@ -172,8 +180,8 @@ func (s *shell) cancelByMessage(sender *actor.PID, msg Cancel) {
 		s.counts.Unknown++
 		return
 	}
-	for i := range s.waiters.lists {
-		for c := s.waiters.lists[i].first; c != nil; c = c.next {
+	if s.waiters.count > 0 {
+		for c := s.waiters.oldest; c != nil; c = c.newer {
 			if c.ref == msg.Ref && c.sender != nil && c.sender.Equal(sender) {
 				s.withdraw(c, &s.refusals().cancelled)
 				return
@@ -195,7 +203,7 @@ func (s *shell) started() {
 	s.rewatch()
 	s.armed = patterns.Never
 	s.settle()
-	s.freed(false)
+	s.moved()
 	if gone := s.broken.holder; gone != nil {
 		s.broken.holder = nil
 		s.releaseHolder(gone)
@@ -286,9 +294,16 @@ func (s *shell) stop() {
 	s.disarm()
 	s.closing = true
 	s.revokeCells()
-	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
+	s.refuseAll(&s.refusals().stopped)
+}
+
+// refuseAll answers everybody who waits.
+func (s *shell) refuseAll(err error) {
+	for s.waiters.count > 0 {
+		c := s.waiters.oldest
 		s.leaveQueue(c)
-		s.refuse(c, &s.refusals().stopped)
+		s.refuse(c, err)
+		s.dismiss(c.holder)
 	}
 }
 
@@ -329,7 +344,7 @@ func (s *shell) inspect() any {
 	now := s.now()
 	if s.lessor != nil {
 		s.foldCells(now)
-		s.freed(false)
+		s.moved()
 	}
 	return s.snapshot(now)
 }
@@ -350,7 +365,7 @@ func (s *shell) operate(op patterns.Operation) error {
 		s.crashes.after(Operate{})
 	}
 	s.settle()
-	s.freed(false)
+	s.moved()
 	return nil
 }
 
@@ -367,7 +382,7 @@ func (s *shell) reconfigure(config any) error {
 		s.crashes.after(Reconfigure{})
 	}
 	s.settle()
-	s.freed(false)
+	s.moved()
 	return nil
 }
 
@@ -376,10 +391,7 @@ func (s *shell) drain(done chan struct{}) {
 	s.closing = true
 	s.drained = append(s.drained, done)
 	s.revokeCells()
-	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
-		s.leaveQueue(c)
-		s.refuse(c, &s.refusals().stopped)
-	}
+	s.refuseAll(&s.refusals().stopped)
 	s.checkDrained()
 }
 

@@ -480,7 +480,7 @@ func TestAStrictFailureUnderLeasesFindsTheirSuccesses(t *testing.T) {
 		p := g.acquire(t)
 		p.Report(patterns.Success)
 	}
-	p, err := g.AcquireFor(t.Context(), patterns.Request{Weight: 1})
+	p, err := g.AcquireFor(t.Context(), patterns.Request{Priority: patterns.High})
 	if err != nil || p.ID()&leasedBit != 0 {
 		t.Fatalf("%x, %v", p.ID(), err)
 	}

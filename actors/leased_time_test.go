@@ -19,7 +19,7 @@ func TestWaitersAreServedFromIdleLeases(t *testing.T) {
 		m.waits = true
 		g := spawnSlots(t, m, patterns.Leased(8, time.Second), 10)
 		held := g.acquire(t) // 7 are idle now
-		ordered, err := g.AcquireFor(t.Context(), patterns.Request{Weight: 1})
+		ordered, err := g.AcquireFor(t.Context(), patterns.Request{Priority: patterns.High})
 		if err != nil {
 			t.Fatal(err)
 		}

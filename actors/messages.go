@@ -18,6 +18,7 @@ import (
 //	caller ──Report───▶ guard
 //	caller ──Cancel───▶ guard
 //	anyone ──Inspect──▶ guard ──the pattern's Snapshot──▶ anyone
+//	anyone ──Consult──▶ guard ──the pattern's answer | Refused──▶ anyone
 //	operator ──Operate | Reconfigure──▶ guard ──Ack | Refused──▶ operator
 type (
 	// Acquire asks for a permit. The reply, Granted or Rejected, goes to the sender.
@@ -29,6 +30,8 @@ type (
 		Key      string
 		Weight   int
 		Priority patterns.Priority
+		// NoWait and Spend are as in patterns.Request. The permit of a Spend is zero.
+		NoWait, Spend bool
 		// Deadline is when the request is refused if it still waits. Zero means never.
 		Deadline time.Time
 		// HoldFor bounds how long the permit may be held. 0 means no bound.
@@ -76,6 +79,10 @@ type (
 	// Inspect asks for the pattern's Snapshot.
 	Inspect struct{}
 
+	// Consult asks a question of the pattern's own, such as ratelimiter.Peek. The reply is
+	// the answer that goes with it, or Refused.
+	Consult struct{ Question any }
+
 	// Operate tells a guard what to do. The reply is Ack or Refused.
 	Operate struct{ Operation patterns.Operation }
 
@@ -118,6 +125,11 @@ func (m Acquire) Refused(reason error) any {
 // Refused answers an Inspect that the mailbox will not deliver.
 func (m Inspect) Refused(reason error) any {
 	return unlessPanicked(reason, mailbox.Undelivered{Message: m, Reason: refusalFor("", reason)})
+}
+
+// Refused answers a Consult that the mailbox will not deliver.
+func (Consult) Refused(reason error) any {
+	return unlessPanicked(reason, Refused{Err: refusalFor("", reason)})
 }
 
 // Refused answers an Operate that the mailbox will not deliver.

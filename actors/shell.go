@@ -33,6 +33,7 @@ type shell struct {
 	measured bool // rules.Measured
 	closing  bool // admits nothing more
 	begun    bool // has been started once
+	spends   bool // takes requests with Spend
 	foreign  bool // supervised by a user's actor
 	broken   broken
 	crashes  *crashPlan // nil except in tests
@@ -43,27 +44,32 @@ type shell struct {
 	blank    patterns.Request
 
 	// Looked at now and then.
-	name      string
-	origin    time.Time
-	policy    patterns.FailPolicy
-	mailbox   *mailbox.Combining
-	system    *actor.ActorSystem
-	context   actor.Context // of the current incarnation
-	relay     *relay
-	pool      *sync.Pool // of calls
-	holders   holders
-	deadlines deadlines
-	timer     *time.Timer
-	armed     patterns.Instant
-	drained   []chan struct{} // closed when closing and nothing is in flight
-	outbox    outbox
-	sequence  uint64
-	snapshot  func(now patterns.Instant) any
-	configure func(now patterns.Instant, config any) error
+	name       string
+	origin     time.Time
+	policy     patterns.FailPolicy
+	mailbox    *mailbox.Combining
+	system     *actor.ActorSystem
+	context    actor.Context // of the current incarnation
+	relay      *relay
+	pool       *sync.Pool // of calls
+	holders    holders
+	deadlines  deadlines
+	timer      *time.Timer
+	armed      patterns.Instant
+	drained    []chan struct{} // closed when closing and nothing is in flight
+	outbox     outbox
+	sequence   uint64
+	queuer     Queuer     // nil if nobody waits
+	consultant Consultant // nil if it answers no questions
+	snapshot   func(now patterns.Instant) any
+	configure  func(now patterns.Instant, config any) error
 
 	published
 	cells *cells
 }
+
+// spentID stands for a permit that was spent as it was granted.
+const spentID = ^uint64(0)
 
 func (s *shell) now() patterns.Instant {
 	s.last = patterns.Instant(time.Since(s.origin))
@@ -134,8 +140,12 @@ func (s *shell) decide(r *patterns.Request) patterns.Decision {
 	id := s.ledger.next()
 	d := s.rules.Acquire(now, id, r)
 	if d.Verdict == patterns.Grant {
-		s.ledger.take(d.Epoch)
-		s.granting = id
+		if r.Spend {
+			s.granting = spentID
+		} else {
+			s.ledger.take(d.Epoch)
+			s.granting = id
+		}
 	}
 	if d.Dirty {
 		s.settle()
@@ -156,20 +166,39 @@ func (s *shell) admit(r *patterns.Request) patterns.Decision {
 		return patterns.Decision{Err: &s.refusals().invalid}
 	case s.ledger.full():
 		return patterns.Decision{Err: &s.refusals().overloaded}
-	case s.waiters.ahead(r.Priority):
-		return patterns.Decision{Verdict: patterns.Wait}
+	case r.Spend && !s.spends:
+		return patterns.Decision{Err: &s.refusals().invalid}
+	case s.waiters.ahead(r):
+		return s.unlessNoWait(r)
 	}
 	d := s.decide(r)
 	if s.crashes != nil {
 		s.crashes.after(Acquire{})
 	}
+	if d.Verdict == patterns.Wait {
+		return s.unlessNoWait(r)
+	}
 	return d
 }
 
-// acquire handles a request whose requester waits for c, or gets a message.
+// unlessNoWait refuses a request that would have to wait and does not.
+func (s *shell) unlessNoWait(r *patterns.Request) patterns.Decision {
+	if !r.NoWait {
+		return patterns.Decision{Verdict: patterns.Wait}
+	}
+	_, err := s.join(r)
+	return patterns.Decision{Err: err}
+}
+
+// acquire handles a request whose requester waits for c, or gets a message. One whose
+// permit is spent at once gets a real one all the same, so that it can be undone until
+// it is handed out.
 func (s *shell) acquire(c *call) {
 	s.current = c
 	d := patterns.Decision{}
+	if c.spend = c.request.Spend && s.spends; c.spend {
+		c.request.Spend = false
+	}
 	if c.cell != nil {
 		var id uint64
 		if id, d = s.acquireLeased(c.cell, &c.request); id&leasedBit != 0 {
@@ -185,7 +214,7 @@ func (s *shell) acquire(c *call) {
 	case patterns.Refuse:
 		s.refuse(c, d.Err)
 	case patterns.Wait:
-		s.enqueue(c)
+		s.enqueue(c, !s.waiters.ahead(&c.request))
 	}
 	s.current = nil
 }
@@ -197,6 +226,10 @@ func (s *shell) handOut(c *call) {
 	s.hold(id, c)
 	s.granting, s.serving = 0, nil
 	s.counts.Granted++
+	if c.spend {
+		s.handOutSpent(c, id)
+		return
+	}
 	if c.sender != nil {
 		if s.measured { // a Handle measures for itself
 			s.ledger.began(id, s.now())
@@ -206,6 +239,28 @@ func (s *shell) handOut(c *call) {
 	}
 	if !c.answer(id, nil) {
 		s.ungrant(id)
+	}
+}
+
+// handOutSpent is handOut for a permit that ends with it.
+func (s *shell) handOutSpent(c *call, id uint64) {
+	if c.sender != nil {
+		s.reply(c.sender, Granted{Ref: c.ref})
+	} else if !c.answer(spentID, nil) {
+		s.ungrant(id)
+		return
+	}
+	ended, t, _ := s.ledger.end(id)
+	if t != nil {
+		s.forget(id, t)
+	}
+	s.count(patterns.Success)
+	counted, dirty := s.rules.Report(s.last, patterns.PermitID{Epoch: ended.epoch, ID: id}, patterns.Success, 0)
+	if !counted {
+		s.counts.Stale++
+	}
+	if dirty {
+		s.settle()
 	}
 }
 
@@ -358,8 +413,16 @@ func (s *shell) freed(dirty bool) {
 		s.settle()
 	}
 	if s.waiters.count > 0 {
-		s.pump()
+		s.pumpFreed()
 	}
+	if s.closing {
+		s.checkDrained()
+	}
+}
+
+// moved goes on after something happened that may let anybody pass.
+func (s *shell) moved() {
+	s.pump()
 	if s.closing {
 		s.checkDrained()
 	}
@@ -374,6 +437,9 @@ func (s *shell) settle() {
 	for ev := range s.rules.Drain() {
 		s.publish(ev)
 	}
+	if s.waiters.count > 0 {
+		s.waiters.reorder(s.queuer.Order())
+	}
 	s.openGate()
 	s.arm()
 }
@@ -387,16 +453,9 @@ func (s *shell) tick() {
 		s.crashes.before(inject.Tick{})
 	}
 	now := s.now()
-	for d, ok := s.deadlines.due(now); ok; d, ok = s.deadlines.due(now) {
-		switch {
-		case d.waiter == nil:
-			s.reclaim(d.permit, ReclaimedExpired)
-		case d.waiter.waitSequence == d.sequence:
-			s.withdraw(d.waiter, &s.refusals().expired)
-		}
-	}
+	s.dueBy(now)
 	s.sweepCells(now)
-	s.rules.Tick(now)
+	changed := s.rules.Tick(now)
 	if s.crashes != nil {
 		s.crashes.after(inject.Tick{})
 	}
@@ -404,17 +463,36 @@ func (s *shell) tick() {
 		panic(fmt.Sprintf("bulwark: %s is still due at %d after Tick(%d)", s.name, at, now))
 	}
 	s.settle()
-	s.freed(false)
+	if changed || s.waiters.count > 0 && s.waiters.order != patterns.Keyed {
+		s.pump()
+	}
+	if s.closing {
+		s.checkDrained()
+	}
+}
+
+// dueBy ends what has waited, or was held, for long enough, and asks again for those who
+// were told to wait until now.
+func (s *shell) dueBy(now patterns.Instant) {
+	for d, ok := s.deadlines.due(now); ok; d, ok = s.deadlines.due(now) {
+		switch {
+		case !d.names(&s.ledger):
+		case d.waiter != nil:
+			s.expire(d.waiter, now)
+		case d.line != nil:
+			d.line.alarm = patterns.Never
+			if s.waiters.order == patterns.Keyed {
+				s.pumpLine(d.line)
+			}
+		default:
+			s.reclaim(d.permit, ReclaimedExpired)
+		}
+	}
 }
 
 // arm sets the timer to the next instant at which there is something to do.
 func (s *shell) arm() {
-	s.deadlines.sweep(int(s.ledger.live)+s.waiters.count, func(d deadline) bool {
-		if d.waiter != nil {
-			return d.waiter.waitSequence == d.sequence
-		}
-		return s.ledger.find(d.permit) != nil
-	})
+	s.deadlines.sweep(int(s.ledger.live)+2*s.waiters.count, &s.ledger)
 	at := min(s.rules.Wake(), s.deadlines.earliest(), s.cells.wake())
 	if at == s.armed {
 		return

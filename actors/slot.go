@@ -48,6 +48,7 @@ type call struct {
 	permit  uint64
 	outcome patterns.Outcome
 	elapsed time.Duration
+	spend   bool   // of an acquire: its permit ends as it is handed out
 	cell    *cell  // of an acquire in Leased mode: where to put a lease
 	target  *call  // of a withdraw
 	control func() // runs in the turn
@@ -57,12 +58,14 @@ type call struct {
 	err     error
 
 	// While it waits for capacity. A request that came by message has a sender.
-	queue        *waitList
-	prev, next   *call
+	line         *line
+	prev, next   *call // in its line
+	older, newer *call // of all that wait
 	sender       *actor.PID
 	ref          uint64
 	holder       *holder
-	waitsBy      patterns.Instant
+	waitsBy      patterns.Instant // its own deadline; 0 for none
+	waitsUntil   patterns.Instant // as the rules say
 	waitSequence uint64
 }
 

@@ -38,7 +38,8 @@ type Spec[C comparable, S any] struct {
 	Mode patterns.Mode
 	// OnFailure is what callers get if the actor fails for good.
 	OnFailure patterns.FailPolicy
-	// MaxWaiting bounds how many callers may wait for a permit. 0: nobody waits.
+	// MaxWaiting bounds how many callers may wait for a permit of rules that are no Queuer.
+	// 0: nobody waits.
 	MaxWaiting int
 }
 
@@ -165,7 +166,7 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 	s := &shell{
 		name: name, origin: r.origin, policy: spec.OnFailure,
 		foreign: w.parent != nil, system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
-		cells: r.strict, waiters: waiters{limit: spec.MaxWaiting},
+		cells: r.strict,
 	}
 	if _, _, leased := spec.Mode.Lease(); leased {
 		s.cells = newCells(spec.Mode)
@@ -183,6 +184,14 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 		s.lessor = lessor
 		s.cells.learn(lessor)
 	}
+	s.queuer, _ = any(m).(Queuer)
+	if s.queuer == nil && spec.MaxWaiting > 0 {
+		s.queuer = plainQueue{s, spec.MaxWaiting}
+	}
+	if spender, ok := any(m).(Spender); ok {
+		s.spends = spender.Spends()
+	}
+	s.consultant, _ = any(m).(Consultant)
 	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
 	s.openGate()
 	return t, nil

@@ -5,148 +5,288 @@ import "github.com/bulwark-go/bulwark/patterns"
 // levels is the number of priorities.
 const levels = int(patterns.Critical-patterns.Background) + 1
 
-// waiters are the requests that wait for capacity: the highest priority first, and
-// in each priority the oldest first.
+func level(p patterns.Priority) int { return int(p - patterns.Background) }
+
+// waiters are the requests that wait for capacity. They stand in lines: one for all, or,
+// where the order is Fair or Keyed, one for each key.
 type waiters struct {
-	lists [levels]waitList
 	count int
-	limit int
+	*lines
+}
+
+// lines are made when the first request has to wait: most guards never need them.
+type lines struct {
+	order          patterns.Order
+	byKey          map[string]*line
+	rings          [levels + 1]lineRing // of each level those that have somebody in it; the last one has all
+	weights        [levels]int
+	oldest, newest *call // by arrival
+	spare          *line // the last one that was left by all, to be used again
+}
+
+// line is a queue of its own in each level.
+type line struct {
+	key        string
+	count      int
+	lists      [levels]waitList
+	prev, next [levels + 1]*line
+	alarm      patterns.Instant // when to ask again for its head; Never if nothing is set
+	alarmID    uint64
 }
 
 // waitList is a doubly linked list through the calls themselves.
-type waitList struct{ first, last *call }
+type waitList struct {
+	first, last *call
+	weight      int
+}
 
-func level(p patterns.Priority) int { return int(p - patterns.Background) }
+// lineRing lists lines in the order of their turns.
+type lineRing struct{ first, last *line }
 
-// add queues c. It returns false if as many wait as may.
-func (w *waiters) add(c *call) bool {
-	if w.count >= w.limit {
-		return false
-	}
-	l := &w.lists[level(c.request.Priority)]
-	c.queue, c.prev, c.next = l, l.last, nil
-	if l.last != nil {
-		l.last.next = c
+const allLines = levels
+
+func (r *lineRing) add(l *line, i int) {
+	l.prev[i], l.next[i] = r.last, nil
+	if r.last != nil {
+		r.last.next[i] = l
 	} else {
-		l.first = c
+		r.first = l
 	}
-	l.last = c
+	r.last = l
+}
+
+func (r *lineRing) remove(l *line, i int) {
+	if l.prev[i] != nil {
+		l.prev[i].next[i] = l.next[i]
+	} else {
+		r.first = l.next[i]
+	}
+	if l.next[i] != nil {
+		l.next[i].prev[i] = l.prev[i]
+	} else {
+		r.last = l.prev[i]
+	}
+	l.prev[i], l.next[i] = nil, nil
+}
+
+func weightOf(r *patterns.Request) int { return max(1, r.Weight) }
+
+// lineOf returns the line in which r waits, or would: nil if there is none yet.
+func (w *waiters) lineOf(r *patterns.Request) *line {
+	if w.lines == nil {
+		return nil
+	}
+	return w.byKey[w.lineKey(r.Key)]
+}
+
+func (ls *lines) lineKey(key string) string {
+	if ls.order == patterns.Fair || ls.order == patterns.Keyed {
+		return key
+	}
+	return ""
+}
+
+// add makes c wait.
+func (w *waiters) add(c *call, order patterns.Order) *line {
+	if w.lines == nil {
+		w.lines = &lines{byKey: make(map[string]*line)}
+	}
+	if w.count == 0 {
+		w.order = order
+	}
+	c.older, c.newer = w.newest, nil
+	if w.newest != nil {
+		w.newest.newer = c
+	} else {
+		w.oldest = c
+	}
+	w.newest = c
 	w.count++
-	return true
+	return w.stand(c)
+}
+
+// stand puts c at the end of its line.
+func (ls *lines) stand(c *call) *line {
+	key := ls.lineKey(c.request.Key)
+	l := ls.byKey[key]
+	if l == nil {
+		if l, ls.spare = ls.spare, nil; l == nil {
+			l = new(line)
+		}
+		*l = line{key: key, alarm: patterns.Never}
+		ls.byKey[key] = l
+		ls.rings[allLines].add(l, allLines)
+	}
+	i := level(c.request.Priority)
+	list := &l.lists[i]
+	c.line, c.prev, c.next = l, list.last, nil
+	if list.last != nil {
+		list.last.next = c
+	} else {
+		list.first = c
+		ls.rings[i].add(l, i)
+	}
+	list.last = c
+	l.count++
+	list.weight += weightOf(&c.request)
+	ls.weights[i] += weightOf(&c.request)
+	return l
 }
 
 // remove takes c out, wherever it stands. It returns false if c does not wait.
 func (w *waiters) remove(c *call) bool {
-	l := c.queue
-	if l == nil {
+	if c.line == nil {
 		return false
 	}
-	if c.prev != nil {
-		c.prev.next = c.next
+	w.stepOut(c)
+	if c.older != nil {
+		c.older.newer = c.newer
 	} else {
-		l.first = c.next
+		w.oldest = c.newer
 	}
-	if c.next != nil {
-		c.next.prev = c.prev
+	if c.newer != nil {
+		c.newer.older = c.older
 	} else {
-		l.last = c.prev
+		w.newest = c.older
 	}
-	c.queue, c.prev, c.next = nil, nil, nil
+	c.older, c.newer = nil, nil
 	w.count--
 	return true
 }
 
-// head returns the request whose turn is next, or nil.
+// stepOut takes c out of its line.
+func (ls *lines) stepOut(c *call) {
+	l, i := c.line, level(c.request.Priority)
+	list := &l.lists[i]
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		list.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		list.last = c.prev
+	}
+	c.line, c.prev, c.next = nil, nil, nil
+	list.weight -= weightOf(&c.request)
+	ls.weights[i] -= weightOf(&c.request)
+	if list.first == nil {
+		ls.rings[i].remove(l, i)
+	}
+	if l.count--; l.count == 0 {
+		delete(ls.byKey, l.key)
+		ls.rings[allLines].remove(l, allLines)
+		l.alarm, l.alarmID = patterns.Never, 0
+		ls.spare = l
+	}
+}
+
+// reorder puts everybody in line again, in the order of arrival.
+func (w *waiters) reorder(order patterns.Order) {
+	if w.lines == nil || w.order == order {
+		return
+	}
+	same := func(o patterns.Order) bool { return o == patterns.FIFO || o == patterns.LIFO }
+	if same(w.order) && same(order) {
+		w.order = order
+		return
+	}
+	for c := w.oldest; c != nil; c = c.newer {
+		w.stepOut(c)
+	}
+	w.order = order
+	for c := w.oldest; c != nil; c = c.newer {
+		w.stand(c)
+	}
+}
+
+// head returns the request whose turn is next, or nil. In Keyed order each line has a
+// head of its own.
 func (w *waiters) head() *call {
+	if w.count == 0 {
+		return nil
+	}
 	for i := levels - 1; i >= 0; i-- {
-		if c := w.lists[i].first; c != nil {
+		if l := w.rings[i].first; l != nil {
+			if w.order == patterns.LIFO {
+				return l.lists[i].last
+			}
+			return l.lists[i].first
+		}
+	}
+	return nil
+}
+
+// head returns the request of the line whose turn is next.
+func (l *line) head() *call {
+	for i := levels - 1; i >= 0; i-- {
+		if c := l.lists[i].first; c != nil {
 			return c
 		}
 	}
 	return nil
 }
 
-// ahead reports whether somebody waits whom a newcomer of priority p must not overtake.
-func (w *waiters) ahead(p patterns.Priority) bool {
+// served makes it the next line's turn, after one in level i was served.
+func (ls *lines) served(l *line, i int) {
+	if ls.order == patterns.Fair && l.lists[i].first != nil {
+		ls.rings[i].remove(l, i)
+		ls.rings[i].add(l, i)
+	}
+}
+
+// ahead reports whether somebody waits whom the newcomer r must not overtake.
+func (w *waiters) ahead(r *patterns.Request) bool {
 	if w.count == 0 {
 		return false
 	}
-	for i := levels - 1; i >= level(p); i-- {
-		if w.lists[i].first != nil {
+	from := level(r.Priority)
+	switch w.order {
+	case patterns.Keyed:
+		l := w.byKey[r.Key]
+		for i := levels - 1; l != nil && i >= from; i-- {
+			if l.lists[i].first != nil {
+				return true
+			}
+		}
+		return false
+	case patterns.LIFO:
+		from++
+	}
+	for i := levels - 1; i >= from; i-- {
+		if w.rings[i].first != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// enqueue makes c wait for capacity.
-func (s *shell) enqueue(c *call) {
-	if c.sender == nil && c.state.Load() == abandoned {
-		s.counts.Cancelled++
-		return
+// view is what the rules are told of the queue that the newcomer r would join.
+func (w *waiters) view(r *patterns.Request) patterns.Queue {
+	q := patterns.Queue{Waiting: w.count, Total: w.count, Oldest: patterns.Never}
+	if w.count == 0 {
+		return q
 	}
-	if !s.waiters.add(c) {
-		s.dismiss(c.holder)
-		s.refuse(c, &s.refusals().queueFull)
-		return
-	}
-	s.sequence++
-	c.waitSequence = s.sequence
-	if c.holder != nil {
-		c.holder.waiting[c] = struct{}{}
-	}
-	if c.waitsBy != 0 && c.waitsBy != patterns.Never {
-		s.deadlines.add(deadline{at: c.waitsBy, waiter: c, sequence: c.waitSequence})
-		s.arm()
-	}
-}
-
-// pump serves those who wait as long as the rules let it.
-func (s *shell) pump() {
-	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
-		if c.sender == nil && c.state.Load() == abandoned {
-			s.withdraw(c, nil)
-			continue
+	from := level(r.Priority)
+	if w.order != patterns.Keyed {
+		q.Oldest = w.oldest.request.Asked
+		for i := levels - 1; i >= from; i-- {
+			q.Ahead += w.weights[i]
 		}
-		s.serving = c
-		d := s.decide(&c.request)
-		if d.Verdict == patterns.Wait {
-			s.serving = nil
-			return
-		}
-		s.leaveQueue(c)
-		if d.Verdict == patterns.Grant {
-			s.handOut(c)
-		} else {
-			s.serving = nil
-			s.refuse(c, d.Err)
-			s.dismiss(c.holder)
+		return q
+	}
+	q.Waiting = 0
+	if l := w.byKey[r.Key]; l != nil {
+		q.Waiting = l.count
+		for i := range l.lists {
+			if first := l.lists[i].first; first != nil {
+				q.Oldest = min(q.Oldest, first.request.Asked)
+			}
+			if i >= from {
+				q.Ahead += l.lists[i].weight
+			}
 		}
 	}
-}
-
-func (s *shell) leaveQueue(c *call) bool {
-	if !s.waiters.remove(c) {
-		return false
-	}
-	c.waitSequence = 0
-	if c.holder != nil {
-		delete(c.holder.waiting, c)
-	}
-	return true
-}
-
-// withdraw takes c out of the queue: its requester left (err is nil), or is to be
-// told why.
-func (s *shell) withdraw(c *call, err error) {
-	if !s.leaveQueue(c) {
-		return
-	}
-	if err == nil {
-		s.counts.Cancelled++
-	} else {
-		s.refuse(c, err)
-	}
-	s.dismiss(c.holder)
-	s.pump() // whoever stood behind a heavy one may fit
+	return q
 }

@@ -1,0 +1,204 @@
+package actors
+
+import "github.com/bulwark-go/bulwark/patterns"
+
+// enqueue makes c wait for capacity, if the rules let it. asked says that the rules were
+// asked for c itself and have it wait, and not only for others.
+func (s *shell) enqueue(c *call, asked bool) {
+	if c.sender == nil && c.state.Load() == abandoned {
+		s.counts.Cancelled++
+		return
+	}
+	until, err := s.join(&c.request)
+	if err != nil {
+		s.dismiss(c.holder)
+		s.refuse(c, err)
+		return
+	}
+	s.sequence++
+	c.waitSequence = s.sequence
+	c.waitsUntil = until
+	c.request.Asked = max(s.last, 1)
+	l := s.waiters.add(c, s.queuer.Order())
+	if c.holder != nil {
+		c.holder.waiting[c] = struct{}{}
+	}
+	by := until
+	if c.waitsBy != 0 {
+		by = min(by, c.waitsBy)
+	}
+	if by != patterns.Never {
+		s.deadlines.add(deadline{at: by, waiter: c, sequence: c.waitSequence})
+		s.arm()
+	}
+	if asked {
+		s.remind(l)
+	}
+}
+
+// join asks the rules whether r may wait.
+func (s *shell) join(r *patterns.Request) (until patterns.Instant, err error) {
+	if s.queuer == nil {
+		return 0, &s.refusals().queueFull
+	}
+	until, dirty, err := s.queuer.Join(s.now(), r, s.waiters.view(r))
+	if dirty {
+		s.settle()
+	}
+	if err == nil && r.NoWait {
+		err = &s.refusals().queueFull
+	}
+	return until, err
+}
+
+// remind sets the time at which to ask again for the head of the line, as the rules have
+// just said.
+func (s *shell) remind(l *line) {
+	at := s.queuer.Again()
+	if at == l.alarm {
+		return
+	}
+	l.alarm = at
+	s.sequence++
+	l.alarmID = s.sequence
+	if at != patterns.Never {
+		s.deadlines.add(deadline{at: at, line: l, sequence: l.alarmID})
+		s.arm()
+	}
+}
+
+// pump serves those who wait as long as the rules let it.
+func (s *shell) pump() {
+	if s.waiters.count == 0 {
+		return
+	}
+	if s.waiters.order == patterns.Keyed {
+		for l := s.waiters.rings[allLines].first; l != nil; {
+			next := l.next[allLines]
+			s.pumpLine(l)
+			l = next
+		}
+		return
+	}
+	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
+		if !s.serve(c) {
+			return
+		}
+	}
+}
+
+// pumpFreed is pump after a permit has ended.
+func (s *shell) pumpFreed() {
+	if s.waiters.order != patterns.Keyed {
+		s.pump()
+		return
+	}
+	key, all := s.queuer.Freed()
+	if all {
+		s.pump()
+	} else if l := s.waiters.byKey[key]; l != nil {
+		s.pumpLine(l)
+	}
+}
+
+// pumpLine is pump for the requests of one key, in Keyed order.
+func (s *shell) pumpLine(l *line) {
+	for l.count > 0 {
+		if !s.serve(l.head()) {
+			return
+		}
+	}
+}
+
+// serve asks the rules for c, whose turn it is, and reports whether to go on with the
+// next: c does not wait any more.
+func (s *shell) serve(c *call) bool {
+	if c.sender == nil && c.state.Load() == abandoned {
+		s.leaveQueue(c)
+		s.counts.Cancelled++
+		s.dismiss(c.holder)
+		return true
+	}
+	s.serving = c
+	l := c.line
+	d := s.decide(&c.request)
+	if d.Verdict == patterns.Wait {
+		s.serving = nil
+		s.remind(l)
+		return false
+	}
+	i := level(c.request.Priority)
+	s.leaveQueue(c)
+	if d.Verdict == patterns.Grant {
+		s.waiters.served(l, i)
+		s.handOut(c)
+	} else {
+		s.serving = nil
+		s.refuse(c, d.Err)
+		s.dismiss(c.holder)
+	}
+	return true
+}
+
+func (s *shell) leaveQueue(c *call) bool {
+	if !s.waiters.remove(c) {
+		return false
+	}
+	c.waitSequence = 0
+	if c.holder != nil {
+		delete(c.holder.waiting, c)
+	}
+	return true
+}
+
+// withdraw takes c out of the queue: its requester left (err is nil), or is to be
+// told why.
+func (s *shell) withdraw(c *call, err error) {
+	l := c.line
+	if !s.leaveQueue(c) {
+		return
+	}
+	if err == nil {
+		s.counts.Cancelled++
+	} else {
+		s.refuse(c, err)
+	}
+	s.dismiss(c.holder)
+	// Whoever stood behind a heavy one may fit.
+	if s.waiters.order == patterns.Keyed {
+		s.pumpLine(l)
+	} else {
+		s.pump()
+	}
+}
+
+// expire refuses c, which has waited for too long.
+func (s *shell) expire(c *call, now patterns.Instant) {
+	err := error(&s.refusals().expired)
+	if c.waitsUntil <= now {
+		dirty, refusal := s.queuer.Expired(now, &c.request)
+		if err = refusal; dirty {
+			s.settle()
+		}
+	}
+	s.withdraw(c, err)
+}
+
+// plainQueue is the Queuer of rules that are none: a bounded one, in order.
+type plainQueue struct {
+	shell *shell
+	limit int
+}
+
+func (q plainQueue) Join(_ patterns.Instant, r *patterns.Request, v patterns.Queue) (until patterns.Instant, dirty bool, err error) {
+	if r.NoWait || v.Waiting >= q.limit {
+		return 0, false, &q.shell.refusals().queueFull
+	}
+	return patterns.Never, false, nil
+}
+func (q plainQueue) Expired(patterns.Instant, *patterns.Request) (bool, error) {
+	return false, &q.shell.refusals().expired
+}
+func (plainQueue) Order() patterns.Order   { return patterns.FIFO }
+func (plainQueue) Again() patterns.Instant { return patterns.Never }
+func (plainQueue) Freed() (string, bool)   { return "", true }
