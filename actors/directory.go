@@ -23,6 +23,7 @@ type member struct {
 	guard  patterns.Guard // the pattern's own handle
 	handle *Handle
 	config uint64 // hash of the Config that it was spawned with
+	part   bool   // a shard other than the first
 }
 
 func newDirectory() *directory { return &directory{seed: maphash.MakeSeed()} }

@@ -43,7 +43,9 @@ func (i *incarnation) Receive(c actor.Context) {
 			s.releaseHolder(msg.Who)
 		}
 	default:
-		s.receive(c, msg)
+		if s.family == nil || s.shard != 0 || !s.route(c.Sender(), msg) {
+			s.receive(c, msg)
+		}
 	}
 	done = true
 }
@@ -188,7 +190,9 @@ func (s *shell) cancelByMessage(sender *actor.PID, msg Cancel) {
 			}
 		}
 	}
-	s.counts.Repeated++
+	if !msg.search {
+		s.counts.Repeated++
+	}
 }
 
 // started begins an incarnation: the first, or one that follows a failure.

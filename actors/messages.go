@@ -67,6 +67,7 @@ type (
 	Cancel struct {
 		Permit patterns.PermitID
 		Ref    uint64
+		search bool // only one of several shards can know it
 	}
 
 	// Release gives back everything that Holder holds and waits for.

@@ -21,6 +21,7 @@ type letter struct {
 	next   atomic.Pointer[letter]
 	to     *actor.PID
 	msg    any
+	sender *actor.PID
 	system bool // overtakes what else waits in the receiver's mailbox
 }
 
@@ -56,14 +57,17 @@ func (o *outbox) empty(system *actor.ActorSystem, complain func(reason any)) {
 		}
 	}()
 	for l := o.first.next.Load(); l != nil; l = l.next.Load() {
-		to, msg := l.to, l.msg
-		l.to, l.msg = nil, nil
+		to, msg, sender := l.to, l.msg, l.sender
+		l.to, l.msg, l.sender = nil, nil, nil
 		o.first = l
 		o.unsent.Add(-1)
-		if l.system {
+		switch {
+		case l.system:
 			p, _ := system.ProcessRegistry.Get(to)
 			p.SendSystemMessage(to, msg)
-		} else {
+		case sender != nil:
+			system.Root.RequestWithCustomSender(to, msg, sender)
+		default:
 			system.Root.Send(to, msg)
 		}
 	}

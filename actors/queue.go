@@ -196,6 +196,7 @@ func (q plainQueue) Join(_ patterns.Instant, r *patterns.Request, v patterns.Que
 	}
 	return patterns.Never, false, nil
 }
+
 func (q plainQueue) Expired(patterns.Instant, *patterns.Request) (bool, error) {
 	return false, &q.shell.refusals().expired
 }

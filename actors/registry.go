@@ -103,7 +103,7 @@ func (r *Registry) System() *actor.ActorSystem { return r.system }
 // such as a *circuitbreaker.Breaker.
 func (r *Registry) Get(name string) (patterns.Guard, bool) {
 	m, ok := r.directory.get(strings.TrimSpace(name))
-	if !ok {
+	if !ok || m.part {
 		return nil, false
 	}
 	return m.guard, true
@@ -113,7 +113,7 @@ func (r *Registry) Get(name string) (patterns.Guard, bool) {
 func (r *Registry) Guards() iter.Seq2[string, patterns.Guard] {
 	return func(yield func(string, patterns.Guard) bool) {
 		for name, m := range r.directory.sorted() {
-			if !yield(name, m.guard) {
+			if !m.part && !yield(name, m.guard) {
 				return
 			}
 		}
@@ -124,9 +124,39 @@ func (r *Registry) Guards() iter.Seq2[string, patterns.Guard] {
 // of its pattern's Snapshot type and taken when it is yielded.
 func (r *Registry) All() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
-		for name, m := range r.directory.sorted() {
-			snapshot, err := m.handle.Inspect(context.Background())
+		for name, guard := range r.Guards() {
+			g, ok := guard.(interface {
+				Inspect(context.Context) (any, error)
+			})
+			if !ok {
+				continue
+			}
+			snapshot, err := g.Inspect(context.Background())
 			if err == nil && !yield(name, snapshot) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the guard of that name if it is a G, such as a *circuitbreaker.Breaker.
+func Find[G patterns.Guard](r *Registry, name string) (guard G, ok bool) {
+	if r == nil {
+		return guard, false
+	}
+	g, _ := r.Get(name)
+	guard, ok = g.(G)
+	return guard, ok
+}
+
+// Each iterates over the guards that are a G, in the order of their names.
+func Each[G patterns.Guard](r *Registry) iter.Seq2[string, G] {
+	return func(yield func(string, G) bool) {
+		if r == nil {
+			return
+		}
+		for name, g := range r.Guards() {
+			if guard, ok := g.(G); ok && !yield(name, guard) {
 				return
 			}
 		}
@@ -203,13 +233,13 @@ func (r *Registry) awaitObservers(ctx context.Context) {
 	}
 }
 
-// enter asks the root for a name and, unless it runs under another actor, to spawn
-// it. The reply is the member that has the name now.
+// enter asks the root for the names of a guard's actors and, unless they run under
+// another one, to spawn them. The reply is the member that has the first name now.
 type enter struct {
-	name   string
-	member *member
-	spawn  func(actor.SpawnerContext) error // nil: only the name
-	share  bool                             // an equal one that exists will do
+	names   []string
+	members []*member
+	spawn   func(actor.SpawnerContext) error // nil: only the names
+	share   bool                             // an equal one that exists will do
 }
 
 // entered is the reply to enter.

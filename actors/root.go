@@ -39,12 +39,12 @@ func (s *root) enter(c actor.Context, msg enter) entered {
 	if r.closed.Load() {
 		return entered{err: ErrClosed}
 	}
-	if old, taken := r.directory.get(msg.name); taken && !old.handle.dead() {
+	if old, taken := r.directory.get(msg.names[0]); taken && !old.handle.dead() {
 		switch {
 		case !msg.share:
-			return entered{err: fmt.Errorf("%w: %q", ErrNameTaken, msg.name)}
-		case old.config != msg.member.config:
-			return entered{err: fmt.Errorf("%w: %q", ErrConflict, msg.name)}
+			return entered{err: fmt.Errorf("%w: %q", ErrNameTaken, msg.names[0])}
+		case old.config != msg.members[0].config:
+			return entered{err: fmt.Errorf("%w: %q", ErrConflict, msg.names[0])}
 		}
 		return entered{member: old}
 	}
@@ -53,8 +53,10 @@ func (s *root) enter(c actor.Context, msg enter) entered {
 			return entered{err: err}
 		}
 	}
-	r.directory.put(msg.name, msg.member)
-	return entered{member: msg.member, fresh: true}
+	for i, m := range msg.members {
+		r.directory.put(msg.names[i], m)
+	}
+	return entered{member: msg.members[0], fresh: true}
 }
 
 // HandleFailure restarts the guard, or gives it up. It implements

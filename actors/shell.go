@@ -61,6 +61,8 @@ type shell struct {
 	sequence   uint64
 	queuer     Queuer     // nil if nobody waits
 	consultant Consultant // nil if it answers no questions
+	family     *family    // of a shard
+	shard      int
 	snapshot   func(now patterns.Instant) any
 	configure  func(now patterns.Instant, config any) error
 
@@ -234,7 +236,7 @@ func (s *shell) handOut(c *call) {
 		if s.measured { // a Handle measures for itself
 			s.ledger.began(id, s.now())
 		}
-		s.reply(c.sender, Granted{Ref: c.ref, Permit: patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id}})
+		s.reply(c.sender, Granted{Ref: c.ref, Permit: s.stamp(patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id})})
 		return
 	}
 	if !c.answer(id, nil) {

@@ -19,7 +19,11 @@ type Origin struct {
 	Name string
 	Time time.Time
 	Now  patterns.Instant
+	Shard
 }
+
+// Shard says which of how many actors of the guard the machine is for.
+type Shard struct{ Index, Of int }
 
 // Spec is what a pattern tells Spawn.
 type Spec[C comparable, S any] struct {
@@ -41,13 +45,15 @@ type Spec[C comparable, S any] struct {
 	// MaxWaiting bounds how many callers may wait for a permit of rules that are no Queuer.
 	// 0: nobody waits.
 	MaxWaiting int
+	// Merge makes one Snapshot of those of all shards. SpawnSharded needs it.
+	Merge func([]S) S
 }
 
 // An Option sets how a guard is wired. What it decides is its Config's business.
 type Option func(*wiring)
 
 type wiring struct {
-	parent   actor.SpawnerContext
+	parent   actor.Context
 	judge    *patterns.Judge
 	capacity int
 }
@@ -74,32 +80,33 @@ func WithMailboxCapacity(n int) Option { return func(w *wiring) { w.capacity = n
 // Spawn starts a guard named name and returns what wrap makes of its handle. The
 // error is ErrName, ErrNameTaken, ErrClosed, or what Config.Validate said.
 func Spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec Spec[C, S], wrap func(*Typed[C, S]) G, opts ...Option) (G, error) {
-	return spawn(r, name, spec, wrap, false, opts)
+	return spawn(r, name, 1, spec, first(wrap), false, opts)
 }
 
 // GetOrSpawn returns the guard of that name, or starts it. The error is ErrConflict
 // if there is one with another Config or of another pattern.
 func GetOrSpawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec Spec[C, S], wrap func(*Typed[C, S]) G, opts ...Option) (G, error) {
-	return spawn(r, name, spec, wrap, true, opts)
+	return spawn(r, name, 1, spec, first(wrap), true, opts)
 }
 
-func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec Spec[C, S], wrap func(*Typed[C, S]) G, share bool, opts []Option) (guard G, err error) {
+func first[C comparable, S any, G patterns.Guard](wrap func(*Typed[C, S]) G) func([]*Typed[C, S]) G {
+	return func(shards []*Typed[C, S]) G { return wrap(shards[0]) }
+}
+
+func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, n int, spec Spec[C, S], wrap func([]*Typed[C, S]) G, share bool, opts []Option) (guard G, err error) {
 	name = strings.TrimSpace(name)
 	switch {
 	case r == nil:
 		return guard, ErrNilRegistry
 	case name == "":
 		return guard, errors.Join(fmt.Errorf("%s: %w", spec.Pattern, ErrName), spec.Validate(spec.Config))
+	case n < 1 || n > maxShards:
+		return guard, fmt.Errorf("%s: %w: %d shards", spec.Pattern, ErrUnsupported, n)
 	}
 	if err := spec.Validate(spec.Config); err != nil {
 		return guard, err
 	}
-	w := wiring{}
-	for _, o := range opts {
-		if o != nil {
-			o(&w)
-		}
-	}
+	w := wire(opts)
 	if w.judge != nil {
 		terms := patterns.Terms{}
 		if spec.Terms != nil {
@@ -108,58 +115,43 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, spec
 		terms.Judge = w.judge
 		spec.Terms = &terms
 	}
-	typed, err := build(r, name, spec, w)
-	if err != nil {
-		return guard, err
-	}
-	guard = wrap(typed)
-	m := &member{guard: guard, handle: typed.Handle, config: maphash.Comparable(r.directory.seed, spec.Config)}
-	typed.freeName = func() {
-		if !r.closed.Load() {
-			_ = r.askRoot(remove{name: name, member: m}) // whoever shuts it down frees all
+	shards := make([]*Typed[C, S], n)
+	for i := range shards {
+		if shards[i], err = build(r, name, Shard{Index: i, Of: n}, spec, w); err != nil {
+			return guard, err
 		}
 	}
-	props := typed.shell.props()
-	msg := enter{name: name, member: m, share: share}
-	if w.parent == nil {
-		typed.pid = r.system.NewLocalPID(rootName + "/" + name)
-		msg.spawn = func(c actor.SpawnerContext) error { return spawnChild(c, props, name) }
-	} else {
-		typed.pid = r.system.NewLocalPID(w.parent.Self().Id + "/" + name)
+	guard = wrap(shards)
+	b := newBirth(r, w.parent)
+	for i, t := range shards {
+		m := &member{guard: guard, handle: t.Handle, config: maphash.Comparable(r.directory.seed, spec.Config), part: i > 0}
+		b.add(shardName(name, i), m)
 	}
-	in := r.askRoot(msg)
-	if in.err != nil {
-		return *new(G), in.err
+	old, err := b.enter(share)
+	if err != nil {
+		return *new(G), err
 	}
-	if !in.fresh {
-		same, ok := in.member.guard.(G)
+	if old != nil {
+		same, ok := old.(G)
 		if !ok {
-			return *new(G), fmt.Errorf("%w: %q is a %T", ErrConflict, name, in.member.guard)
+			return *new(G), fmt.Errorf("%w: %q is a %T", ErrConflict, name, old)
 		}
 		return same, nil
-	}
-	if w.parent != nil {
-		if err := spawnChild(w.parent, props, name); err != nil {
-			typed.freeName()
-			return *new(G), err
-		}
-		if r.closed.Load() { // Shutdown may not have seen it
-			stopActor(r.system, typed.pid)
-			return *new(G), ErrClosed
-		}
 	}
 	return guard, nil
 }
 
-func spawnChild(c actor.SpawnerContext, props *actor.Props, name string) error {
-	if _, err := c.SpawnNamed(props, name); err != nil {
-		return fmt.Errorf("spawn guard %q: %w", name, err)
+func wire(opts []Option) (w wiring) {
+	for _, o := range opts {
+		if o != nil {
+			o(&w)
+		}
 	}
-	return nil
+	return w
 }
 
 // build makes a shell with the machine in it, and its handle.
-func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wiring) (*Typed[C, S], error) {
+func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec[C, S], w wiring) (*Typed[C, S], error) {
 	if err := spec.Mode.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Pattern, err)
 	}
@@ -172,7 +164,7 @@ func build[C comparable, S any](r *Registry, name string, spec Spec[C, S], w wir
 		s.cells = newCells(spec.Mode)
 	}
 	s.outbox.init()
-	m := spec.New(Origin{Name: name, Time: r.origin, Now: s.now()})
+	m := spec.New(Origin{Name: name, Time: r.origin, Now: s.now(), Shard: shard})
 	bind(s, m, spec.Validate)
 	s.mailbox = mailbox.New(mailbox.Config{Inline: true, Handler: s, Capacity: w.capacity})
 	t := &Typed[C, S]{Handle: newHandle(s, spec.Terms), validate: spec.Validate}

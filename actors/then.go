@@ -20,8 +20,8 @@ import (
 // guard must be run by an actor of its own; for others then gets ErrUnsupported.
 func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permit, error)) {
 	g, ok := guard.(interface {
-		patterns.Settler
 		PID() *actor.PID
+		settlerOf(patterns.PermitID) patterns.Settler
 		away() (patterns.Permit, error)
 	})
 	if !ok {
@@ -34,7 +34,7 @@ func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permi
 		var permit patterns.Permit
 		switch reply := reply.(type) {
 		case Granted:
-			permit = patterns.NewPermit(g, reply.Permit.ID, 0)
+			permit = patterns.NewPermit(g.settlerOf(reply.Permit), reply.Permit.ID, 0)
 		case Rejected:
 			err = reply.Err
 		default:
