@@ -2,11 +2,11 @@ package ratelimiter
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 	"github.com/bulwark-go/bulwark/patterns/internal/rate"
 )
 
@@ -132,68 +132,56 @@ func (c Config) rates() []Rate {
 	return c.Tiers.withDefaults().rates()
 }
 
-// Validate returns every fault of c at once, joined, each a *ConfigError.
+// Validate returns every fault of c at once, joined, each a *patterns.ConfigError.
 func (c Config) Validate() error {
-	var f faults
-	f.rates(c)
-	f.check(c.Algorithm.Valid(), "Algorithm", c.Algorithm, "is none")
+	f := faults.Of(pattern)
+	checkRates(f, c)
+	f.Check(c.Algorithm.Valid(), "Algorithm", c.Algorithm, "is none")
 	warm := c.Algorithm == WarmUp
-	f.check(c.WarmUpFor >= 0 && c.WarmUpFor <= maxPer, "WarmUpFor", c.WarmUpFor, "must be longer than 0 and at most 366 days")
-	f.check(!warm || c.WarmUpFor != 0, "WarmUpFor", c.WarmUpFor, "must be set, because Algorithm is WarmUp")
-	f.check(warm || c.WarmUpFor == 0, "WarmUpFor", c.WarmUpFor, "is for WarmUp only")
-	f.check(c.ColdFactor == 0 || c.ColdFactor >= 1 && c.ColdFactor <= maxColdFactor,
+	f.Check(c.WarmUpFor >= 0 && c.WarmUpFor <= maxPer, "WarmUpFor", c.WarmUpFor, "must be longer than 0 and at most 366 days")
+	f.Check(!warm || c.WarmUpFor != 0, "WarmUpFor", c.WarmUpFor, "must be set, because Algorithm is WarmUp")
+	f.Check(warm || c.WarmUpFor == 0, "WarmUpFor", c.WarmUpFor, "is for WarmUp only")
+	f.Check(c.ColdFactor == 0 || c.ColdFactor >= 1 && c.ColdFactor <= maxColdFactor,
 		"ColdFactor", c.ColdFactor, fmt.Sprintf("must be from 1 to %d", maxColdFactor))
 
-	f.check(c.MaxKeys >= 0 && c.MaxKeys <= maxKeys, "MaxKeys", c.MaxKeys,
+	f.Check(c.MaxKeys >= 0 && c.MaxKeys <= maxKeys, "MaxKeys", c.MaxKeys,
 		fmt.Sprintf("must be from 0, which means off, to %d", maxKeys))
-	f.check(c.MaxKeys <= 0 || c.MaxWaiting <= 0, "MaxKeys", c.MaxKeys,
+	f.Check(c.MaxKeys <= 0 || c.MaxWaiting <= 0, "MaxKeys", c.MaxKeys,
 		"excludes MaxWaiting: callers of one key would wait behind those of another")
-	f.check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
+	f.Check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
 		fmt.Sprintf("must be from 0, which means that nobody waits, to %d", maxWaiting))
-	f.check(c.MaxWait >= 0, "MaxWait", c.MaxWait, "must not be negative")
-	f.check(c.MaxWait <= 0 || c.MaxWaiting != 0, "MaxWait", c.MaxWait, "needs MaxWaiting")
-	if err := c.Mode.Validate(); err != nil {
-		f.check(false, "Mode", c.Mode, err.Error())
-	}
-	f.check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
-	if len(f) == 0 && c.MaxKeys > 0 {
+	f.Check(c.MaxWait >= 0, "MaxWait", c.MaxWait, "must not be negative")
+	f.Check(c.MaxWait <= 0 || c.MaxWaiting != 0, "MaxWait", c.MaxWait, "needs MaxWaiting")
+	f.Common(c.Mode, c.OnFailure)
+	if !f.Any() && c.MaxKeys > 0 {
 		words := c.MaxKeys * c.build(0).Words()
-		f.check(words <= maxKeyWords, "MaxKeys", c.MaxKeys, fmt.Sprintf("keys of %v would take %d GiB", c.Algorithm, words>>27))
+		f.Check(words <= maxKeyWords, "MaxKeys", c.MaxKeys, fmt.Sprintf("keys of %v would take %d GiB", c.Algorithm, words>>27))
 	}
-	return errors.Join(f...)
+	return f.Err()
 }
 
-// faults collects what is wrong. Checks are written so that NaN fails them.
-type faults []error
-
-func (f *faults) check(ok bool, field string, value any, problem string) {
-	if !ok {
-		*f = append(*f, &ConfigError{Field: field, Value: value, Problem: problem})
-	}
-}
-
-func (f *faults) rates(c Config) {
+func checkRates(f *faults.Faults, c Config) {
 	if c.Rate == (Rate{}) && c.Tiers == (Tiers{}) {
-		f.check(false, "Rate", c.Rate, "must be set, or Tiers")
+		f.Check(false, "Rate", c.Rate, "must be set, or Tiers")
 		return
 	}
 	if c.Rate != (Rate{}) {
-		f.check(c.Tiers == (Tiers{}), "Tiers", c.Tiers, "must not be set, because Rate is")
-		f.rate("Rate", c.Rate, c.Algorithm)
+		f.Check(c.Tiers == (Tiers{}), "Tiers", c.Tiers, "must not be set, because Rate is")
+		checkRate(f, "Rate", c.Rate, c.Algorithm)
 	}
 	for _, r := range c.Tiers.rates() {
-		f.rate("Tiers", r, c.Algorithm)
+		checkRate(f, "Tiers", r, c.Algorithm)
 	}
 }
 
-func (f *faults) rate(field string, r Rate, a Algorithm) {
+func checkRate(f *faults.Faults, field string, r Rate, a Algorithm) {
 	if problem := r.problem(); problem != "" {
-		f.check(false, field, r, problem)
+		f.Check(false, field, r, problem)
 		return
 	}
 	r = r.withDefaults()
-	f.check(a == TokenBucket || r.Burst == r.Count, field, r, "has a burst, which only TokenBucket can have")
-	f.check(a != SlidingLog || r.Count <= maxLog, field, r, fmt.Sprintf("must be of at most %d, because Algorithm is SlidingLog", maxLog))
+	f.Check(a == TokenBucket || r.Burst == r.Count, field, r, "has a burst, which only TokenBucket can have")
+	f.Check(a != SlidingLog || r.Count <= maxLog, field, r, fmt.Sprintf("must be of at most %d, because Algorithm is SlidingLog", maxLog))
 }
 
 // build makes the rules of c, which is valid. Windows begin at multiples of their

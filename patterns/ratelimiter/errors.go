@@ -123,13 +123,5 @@ func (e *RateError) Error() string {
 	return fmt.Sprintf("ratelimiter: rate %q%s: %s; a good one is \"100/minute burst 20\"", text, cut, e.Problem)
 }
 
-// ConfigError is one fault of a Config, or of an operator's command.
-type ConfigError struct {
-	Field   string
-	Value   any
-	Problem string
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("ratelimiter: %s %v: %s", e.Field, e.Value, e.Problem)
-}
+// pattern is what config errors call this package.
+const pattern = "ratelimiter"

@@ -1,11 +1,11 @@
 package ratelimiter
 
 import (
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 type (
@@ -83,28 +83,23 @@ func (e StateChanged) LogValue() slog.Value {
 	if e.Note != "" {
 		attrs = append(attrs, slog.String("note", e.Note))
 	}
-	return group("state-changed", e.Name, e.At, attrs...)
+	return eventqueue.Group("state-changed", e.Name, e.At, attrs...)
 }
 
 // LogValue returns the event as a group.
 func (e LimitChanged) LogValue() slog.Value {
-	return group("limit-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
+	return eventqueue.Group("limit-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
 }
 
 // LogValue returns the event as a group.
 func (e Limited) LogValue() slog.Value {
-	return group("limited", e.Name, e.At,
+	return eventqueue.Group("limited", e.Name, e.At,
 		slog.String("cause", string(e.Cause)), slog.String("rate", e.Rate.String()), slog.Uint64("refused", e.Refused))
 }
 
 // LogValue returns the event as a group.
 func (e KeyOverflow) LogValue() slog.Value {
-	return group("key-overflow", e.Name, e.At, slog.Int("keys", e.Keys), slog.Uint64("requests", e.Requests))
-}
-
-func group(event, name string, at time.Time, more ...slog.Attr) slog.Value {
-	attrs := []slog.Attr{slog.String("event", event), slog.String("guard", name)}
-	return slog.GroupValue(append(append(attrs, more...), slog.Time("at", at))...)
+	return eventqueue.Group("key-overflow", e.Name, e.At, slog.Int("keys", e.Keys), slog.Uint64("requests", e.Requests))
 }
 
 // WasLimited reports whether e is a Limited.
@@ -133,40 +128,4 @@ func (n *notice) add(now patterns.Instant) (count uint64, due bool) {
 	}
 	count, n.count, n.next = n.count, 0, now.Add(noticeEvery)
 	return count, true
-}
-
-// maxEvents is how many events wait for a Drain at most.
-const maxEvents = 16
-
-// eventQueue holds the newest events nobody has drained.
-type eventQueue struct {
-	ring [maxEvents]patterns.Event
-	next int // the cell to read
-	n    int
-	lost uint64 // dropped because the ring was full
-}
-
-func (q *eventQueue) put(e patterns.Event) {
-	if q.n == maxEvents {
-		q.next = (q.next + 1) % maxEvents
-		q.n--
-		q.lost++
-	}
-	q.ring[(q.next+q.n)%maxEvents] = e
-	q.n++
-}
-
-// drain yields and removes, oldest first, until the consumer stops.
-func (q *eventQueue) drain() iter.Seq[patterns.Event] {
-	return func(yield func(patterns.Event) bool) {
-		for q.n > 0 {
-			e := q.ring[q.next]
-			q.ring[q.next] = nil
-			q.next = (q.next + 1) % maxEvents
-			q.n--
-			if !yield(e) {
-				return
-			}
-		}
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 	"github.com/bulwark-go/bulwark/patterns/internal/fingerprint"
 	"github.com/bulwark-go/bulwark/patterns/internal/rate"
 )
@@ -43,7 +44,7 @@ type Machine struct {
 	cfg    Config // with its defaults
 	name   string
 	origin time.Time
-	events eventQueue
+	events eventqueue.Queue
 }
 
 // Params is what a Machine is made of.
@@ -233,7 +234,7 @@ func (m *Machine) Epoch() uint64 { return m.epoch }
 
 // Drain yields, oldest first, the events since the last Drain. Of more than 16 the
 // oldest are dropped, and counted in Snapshot.EventsLost.
-func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.drain() }
+func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.Drain() }
 
 // Timeless is true while an operator has every request treated alike, without an end.
 func (m *Machine) Timeless() bool {

@@ -17,11 +17,11 @@ import (
 //     limits again, by what was used before and meanwhile.
 //
 // Each begins an epoch: permits that are out give nothing back any more. The error, if
-// any, is a *ConfigError.
+// any, is a *patterns.ConfigError.
 func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	m.settle(now)
 	if op.For < 0 {
-		return &ConfigError{Field: "For", Value: op.For, Problem: "must not be negative"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "For", Value: op.For, Problem: "must not be negative"}
 	}
 	var to State
 	switch op.Kind {
@@ -36,7 +36,7 @@ func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	case patterns.MetricsOnly:
 		to = MetricsOnly
 	default:
-		return &ConfigError{Field: "Kind", Value: op.Kind, Problem: "is not something a limiter can do"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "Kind", Value: op.Kind, Problem: "is not something a limiter can do"}
 	}
 	m.become(to, CauseForced, op.Note)
 	if op.For > 0 {
@@ -48,7 +48,7 @@ func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 // become is the only place where the state changes. It starts an epoch.
 func (m *Machine) become(to State, cause Cause, note string) {
 	m.epoch++
-	m.events.put(StateChanged{
+	m.events.Put(StateChanged{
 		Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note,
 	})
 	m.state = to
@@ -117,17 +117,17 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	}
 	m.lent.withhold(m.hi, m.single)
 	m.grants.forget()
-	m.events.put(LimitChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+	m.events.Put(LimitChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.askAgain()
 }
 
 // Override gives one key rates of its own instead of the Config's, by the same
 // Algorithm, and keeps what it used. At most 10,000 keys may have some; they do not count
-// as MaxKeys. They stay until RemoveOverride. The error is a *ConfigError for each fault.
+// as MaxKeys. They stay until RemoveOverride. The error is a *patterns.ConfigError for each fault.
 func (m *Machine) Override(now patterns.Instant, key string, rates ...Rate) error {
 	m.settle(now)
 	if m.keys == nil {
-		return &ConfigError{Field: "MaxKeys", Value: 0, Problem: "must be set for a key to have rates of its own"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "MaxKeys", Value: 0, Problem: "must be set for a key to have rates of its own"}
 	}
 	c := m.cfg
 	c.Rate, c.Tiers = Rate{}, Several(rates...)
@@ -135,7 +135,7 @@ func (m *Machine) Override(now patterns.Instant, key string, rates ...Rate) erro
 		return err
 	}
 	if !m.keys.setOverride(m.hi, m.keys.print(key), newLaw(c, m.origin)) {
-		return &ConfigError{Field: "Override", Value: maxOverrides, Problem: "keys have rates of their own already"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "Override", Value: maxOverrides, Problem: "keys have rates of their own already"}
 	}
 	m.grants.forget()
 	return nil

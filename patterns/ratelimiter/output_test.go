@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 func TestErrorsSayWhoWhyAndWhen(t *testing.T) {
@@ -146,7 +147,7 @@ func TestEventsAreKnownByTheirKind(t *testing.T) {
 
 func TestUndrainedEventsAreBoundedAndCounted(t *testing.T) {
 	m := newTestMachine(per(1, sec))
-	for range maxEvents + 5 {
+	for range eventqueue.Max + 5 {
 		if err := m.Operate(0, patterns.Operation{Kind: patterns.Reset, Note: "why not"}); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +165,7 @@ func TestUndrainedEventsAreBoundedAndCounted(t *testing.T) {
 	for range m.Drain() {
 		n++
 	}
-	if s := m.Snapshot(0, patterns.Counts{}); n != maxEvents || s.EventsLost != 5 {
+	if s := m.Snapshot(0, patterns.Counts{}); n != eventqueue.Max || s.EventsLost != 5 {
 		t.Errorf("%d events, %d lost", n, s.EventsLost)
 	}
 }

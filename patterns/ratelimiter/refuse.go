@@ -56,7 +56,7 @@ func (m *Machine) refuse(cause Cause, b *budget, n, wait int64, tier int) patter
 func (m *Machine) count(cause Cause, b *budget, tier int) {
 	m.refused[tier]++
 	if count, due := m.limited.add(m.hi); due {
-		m.events.put(Limited{Name: m.name, Cause: cause, Rate: b.law.rates[tier], Refused: count, At: m.wall(m.hi)})
+		m.events.Put(Limited{Name: m.name, Cause: cause, Rate: b.law.rates[tier], Refused: count, At: m.wall(m.hi)})
 		m.dirty = true
 	}
 }
@@ -99,7 +99,7 @@ func (m *Machine) tooHeavy(n int64, r Rate, limit int64) patterns.Decision {
 func (m *Machine) overflowed() {
 	m.keys.overflowed++
 	if count, due := m.overflow.add(m.hi); due {
-		m.events.put(KeyOverflow{Name: m.name, Keys: m.keys.table.Len(), Requests: count, At: m.wall(m.hi)})
+		m.events.Put(KeyOverflow{Name: m.name, Keys: m.keys.table.Len(), Requests: count, At: m.wall(m.hi)})
 		m.dirty = true
 	}
 }

@@ -51,7 +51,7 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 		Name: m.name, State: m.state, Epoch: m.epoch, Until: m.wall(m.until),
 		Algorithm: m.cfg.Algorithm, Tiers: Several(m.law.rates...),
 		Refused: m.refused, Exceeded: m.exceeded, Lent: m.lent.out(),
-		EventsLost: m.events.lost, Counts: counts,
+		EventsLost: m.events.Lost(), Counts: counts,
 	}
 	b := budget{law: m.law, state: m.single}
 	if k := m.keys; k != nil {

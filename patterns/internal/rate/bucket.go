@@ -89,6 +89,12 @@ func (b *Bucket) Used(s []uint64, now int64) int64 { return b.owed(s, now) }
 // Reset is when the bucket is full.
 func (b *Bucket) Reset(s []uint64, now int64) int64 { return b.load(s).from(now) }
 
+// Since is when the bucket is full: until then no time is lost.
+func (b *Bucket) Since(s []uint64, now int64) int64 { return max(b.load(s).q, now) }
+
+// indebting marks it as Indebting.
+func (*Bucket) indebting() {}
+
 // Refund puts n tokens back, less those that have come again since.
 func (b *Bucket) Refund(s []uint64, since, now, n int64) { b.refund(s, since, now, n) }
 

@@ -67,6 +67,24 @@ func (c *Counter) Wait(s []uint64, now, n int64) int64 {
 	return width - into + c.reaches(current, c.limit-n)
 }
 
+// WaitBehind takes it that every window lets the whole limit pass, which is a little more
+// than it does.
+func (c *Counter) WaitBehind(s []uint64, now, ahead, n int64) int64 {
+	wait := c.Wait(s, now, n)
+	if wait < 0 || n <= 0 || ahead <= 0 {
+		return wait
+	}
+	_, into, previous, current := c.counts(s, now)
+	width := c.window.width
+	rest := add(ahead, n) - (c.limit - current) // what has no room in this window
+	if rest <= 0 {
+		return max(wait, c.reaches(previous, -rest)-into)
+	}
+	windows := (rest - 1) / c.limit
+	last := c.reaches(c.limit, (windows+1)*c.limit-rest)
+	return max(wait, add(width-into+last, times(windows, width)))
+}
+
 // reaches returns how far into a window the count before it weighs room at most; the
 // width of the window if that is not before its end.
 func (c *Counter) reaches(previous, room int64) int64 {
@@ -120,6 +138,9 @@ func (c *Counter) Reset(s []uint64, now int64) int64 {
 	}
 	return 0
 }
+
+// Since is now: what is counted is found by when it was.
+func (c *Counter) Since(_ []uint64, now int64) int64 { return now }
 
 // Refund uncounts n where they were counted, if that still weighs.
 func (c *Counter) Refund(s []uint64, since, now, n int64) {

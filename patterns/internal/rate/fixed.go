@@ -43,6 +43,19 @@ func (f *Fixed) Wait(s []uint64, now, n int64) int64 {
 	return f.Reset(s, now)
 }
 
+// WaitBehind is until the window in which the last of the queue has room.
+func (f *Fixed) WaitBehind(s []uint64, now, ahead, n int64) int64 {
+	wait := f.Wait(s, now, n)
+	if wait < 0 || n <= 0 {
+		return wait
+	}
+	short := add(ahead, n) - f.Remaining(s, now)
+	if short <= 0 {
+		return 0
+	}
+	return add(f.Reset(s, now), times((short-1)/f.limit, f.window.width))
+}
+
 // Charge counts n.
 func (f *Fixed) Charge(s []uint64, now, n int64) {
 	if n <= 0 {
@@ -69,6 +82,9 @@ func (f *Fixed) Reset(_ []uint64, now int64) int64 {
 	_, into := f.window.at(now)
 	return f.window.width - into
 }
+
+// Since is now: what is counted is found by when it was.
+func (f *Fixed) Since(_ []uint64, now int64) int64 { return now }
 
 // Refund uncounts n if they were counted in this window.
 func (f *Fixed) Refund(s []uint64, since, now, n int64) {

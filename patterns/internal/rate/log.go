@@ -72,6 +72,26 @@ func (l *Log) Wait(s []uint64, now, n int64) int64 {
 	return max(int64(*l.cell(s, must-1))+l.width-now, 0)
 }
 
+// WaitBehind follows the ring: what it holds leaves in turn, then what is taken now and as
+// each of them leaves.
+func (l *Log) WaitBehind(s []uint64, now, ahead, n int64) int64 {
+	wait := l.Wait(s, now, n)
+	if wait < 0 || n <= 0 {
+		return wait
+	}
+	gone := l.expired(s, now)
+	held := int64(s[logLength]) - gone
+	last := add(ahead, n) - (l.limit - held) - 1
+	if last < 0 {
+		return 0
+	}
+	leaves := now
+	if i := last % l.limit; i < held {
+		leaves = int64(*l.cell(s, gone+i))
+	}
+	return add(leaves+l.width-now, times(last/l.limit, l.width))
+}
+
 // Charge remembers n.
 func (l *Log) Charge(s []uint64, now, n int64) {
 	l.expire(s, now)
@@ -96,6 +116,9 @@ func (l *Log) Reset(s []uint64, now int64) int64 {
 	}
 	return max(int64(*l.cell(s, int64(s[logLength])-1))+l.width-now, 0)
 }
+
+// Since is now: what is counted is found by when it was.
+func (l *Log) Since(_ []uint64, now int64) int64 { return now }
 
 // Refund forgets n of those taken at since.
 func (l *Log) Refund(s []uint64, since, now, n int64) {

@@ -66,6 +66,12 @@ func (p *Pacing) Used(s []uint64, now int64) int64 { return p.owed(s, now) }
 // Reset is when the next request passes.
 func (p *Pacing) Reset(s []uint64, now int64) int64 { return p.load(s).from(now) }
 
+// Since is when the next request passes: until then no time is lost.
+func (p *Pacing) Since(s []uint64, now int64) int64 { return max(p.load(s).q, now) }
+
+// indebting marks it as Indebting.
+func (*Pacing) indebting() {}
+
 // Refund lets the next request pass as early as it would have without the charge.
 func (p *Pacing) Refund(s []uint64, since, now, n int64) { p.refund(s, since, now, n) }
 

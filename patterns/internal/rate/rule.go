@@ -17,6 +17,11 @@ type Rule interface {
 	// never. It changes nothing.
 	Wait(s []uint64, now, n int64) int64
 
+	// WaitBehind is Wait with ahead permits, which may be more than Capacity, to be taken by
+	// others before: how long the last of a queue waits. It is exact if they weigh 1 each;
+	// of heavier ones, and with a Counter, it may be too short, and it is never too long.
+	WaitBehind(s []uint64, now, ahead, n int64) int64
+
 	// Charge takes n, which is at most Capacity, whether Wait said 0 or not. Only an
 	// Indebting rule charges exactly what Wait did not say 0 to.
 	Charge(s []uint64, now, n int64)
@@ -30,9 +35,13 @@ type Rule interface {
 	// Reset returns how long from now the limit is whole again if nothing else happens.
 	Reset(s []uint64, now int64) int64
 
-	// Refund takes back a Charge of n at since, which must have been the now of it. What
-	// would have been lost without that charge is not given: after any refund the key
-	// may do no more than if the charge had never been.
+	// Since is what Refund needs of a Charge that is to be made now: when, at the
+	// earliest, something would be lost without it.
+	Since(s []uint64, now int64) int64
+
+	// Refund takes back a Charge of n, before which Since was asked. What would have been
+	// lost without that charge is not given: after any refund the key may do no more than
+	// if the charge had never been.
 	Refund(s []uint64, since, now, n int64)
 
 	// Fresh reports whether s may be forgotten: Start would make the same of it.
@@ -46,10 +55,7 @@ type Rule interface {
 // the Wait before it said from when they may be used.
 type Indebting interface {
 	Rule
-
-	// WaitBehind is Wait with ahead permits to be taken by others before: how long the
-	// last of a queue waits. n is at most Capacity, ahead may be more.
-	WaitBehind(s []uint64, now, ahead, n int64) int64
+	indebting()
 }
 
 // Convert makes of a key's words under the rule from its words under the rule to. Between

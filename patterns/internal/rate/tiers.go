@@ -6,15 +6,19 @@ type Tiers struct {
 	rules []Rule
 	ends  []int   // of each rule's words
 	only  *Bucket // if that is the only rule
+	books bool    // all rules are Indebting
 }
 
 // NewTiers returns the rules as one. There is at least one.
 func NewTiers(rules ...Rule) *Tiers {
 	t := &Tiers{rules: rules, ends: make([]int, len(rules))}
 	end := 0
+	t.books = true
 	for i, r := range rules {
 		end += r.Words()
 		t.ends[i] = end
+		_, books := r.(Indebting)
+		t.books = t.books && books
 	}
 	if len(rules) == 1 {
 		t.only, _ = rules[0].(*Bucket)
@@ -80,18 +84,12 @@ func (t *Tiers) Take(s []uint64, now, n int64) (wait int64, tier int) {
 	return wait, tier
 }
 
-// WaitBehind is Wait with ahead permits to be taken by others before. It is never
-// too long; where some rule is not Indebting it may be too short.
+// WaitBehind is Wait with ahead permits to be taken by others before. It is never too
+// long, and it may be too short: while one rule lets the queue wait, another recovers.
 func (t *Tiers) WaitBehind(s []uint64, now, ahead, n int64) (wait int64, tier int) {
 	tier = -1
 	for i, r := range t.rules {
-		var w int64
-		if d, ok := r.(Indebting); ok {
-			w = d.WaitBehind(t.Of(s, i), now, ahead, n)
-		} else {
-			w = r.Wait(t.Of(s, i), now, n)
-		}
-		switch {
+		switch w := r.WaitBehind(t.Of(s, i), now, ahead, n); {
 		case w < 0:
 			return -1, i
 		case w > wait:
@@ -102,13 +100,18 @@ func (t *Tiers) WaitBehind(s []uint64, now, ahead, n int64) (wait int64, tier in
 }
 
 // Indebting reports whether all the rules are.
-func (t *Tiers) Indebting() bool {
-	for _, r := range t.rules {
-		if _, ok := r.(Indebting); !ok {
-			return false
-		}
+func (t *Tiers) Indebting() bool { return t.books }
+
+// Since is the earliest Since of any rule.
+func (t *Tiers) Since(s []uint64, now int64) int64 {
+	if t.only != nil {
+		return t.only.Since(s, now)
 	}
-	return true
+	earliest := t.rules[0].Since(t.Of(s, 0), now)
+	for i := 1; i < len(t.rules); i++ {
+		earliest = min(earliest, t.rules[i].Since(t.Of(s, i), now))
+	}
+	return earliest
 }
 
 // Charge takes n from all rules.

@@ -1,6 +1,9 @@
 package rate
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // WarmUp is pacing that begins slowly: after idle time permits are coldFactor times as
 // far apart as later, and draw closer while they are taken. It is Guava's
@@ -147,6 +150,12 @@ func (w *WarmUp) Used(s []uint64, now int64) int64 {
 // Reset is when the next request passes.
 func (w *WarmUp) Reset(s []uint64, now int64) int64 { return max(int64(s[warmNext])-now, 0) }
 
+// Since is when the next request passes: until then no time is lost.
+func (w *WarmUp) Since(s []uint64, now int64) int64 { return max(int64(s[warmNext]), now) }
+
+// indebting marks it as Indebting.
+func (*WarmUp) indebting() {}
+
 // Refund gives time back as if the permits had been warm, but no stored ones: at
 // least as much as that was charged, but for the rounding of intervals to nanoseconds.
 func (w *WarmUp) Refund(s []uint64, since, now, n int64) {
@@ -183,6 +192,14 @@ func (w *WarmUp) convert(src []uint64, to Rule, dst []uint64, now int64) bool {
 	next, stored := w.state(src, now)
 	dst[warmNext], dst[warmStored] = uint64(next), math.Float64bits(min(stored*t.max/w.max, t.max))
 	return true
+}
+
+// times is a · b, neither of which is negative, saturated.
+func times(a, b int64) int64 {
+	if high, low := bits.Mul64(uint64(a), uint64(b)); high == 0 && low <= math.MaxInt64 {
+		return int64(low)
+	}
+	return math.MaxInt64
 }
 
 // add is a + b, which are not negative together, saturated.
