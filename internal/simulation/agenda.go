@@ -9,6 +9,8 @@ const (
 	again              // a call is tried once more
 	finish             // a worker is done
 	leave              // a caller's deadline
+	expire             // the end of a wait
+	remind             // the limiter asked to be asked again
 	phase              // the world changes
 	wake               // the limiter asked for a Tick
 )
@@ -66,21 +68,36 @@ func (a *agenda) next() event {
 	return first
 }
 
-// fifo is a queue of jobs in a slice that is reused.
-type fifo struct {
-	jobs []int32
+// fifo is a queue in a slice that is reused.
+type fifo[T any] struct {
+	all  []T
 	head int
 }
 
-func (q *fifo) len() int { return len(q.jobs) - q.head }
+func (q *fifo[T]) len() int { return len(q.all) - q.head }
 
-func (q *fifo) put(j int32) { q.jobs = append(q.jobs, j) }
+func (q *fifo[T]) first() T { return q.all[q.head] }
 
-func (q *fifo) pop() int32 {
-	j := q.jobs[q.head]
-	if q.head++; q.head > 1024 && q.head*2 > len(q.jobs) {
-		q.jobs = q.jobs[:copy(q.jobs, q.jobs[q.head:])]
+func (q *fifo[T]) last() T { return q.all[len(q.all)-1] }
+
+func (q *fifo[T]) put(x T) { q.all = append(q.all, x) }
+
+func (q *fifo[T]) pop() T {
+	x := q.all[q.head]
+	if q.head++; q.head > 1024 && q.head*2 > len(q.all) {
+		q.all = q.all[:copy(q.all, q.all[q.head:])]
 		q.head = 0
 	}
-	return j
+	return x
+}
+
+// trim drops what is void at both ends, and reports whether anything is left.
+func (q *fifo[T]) trim(void func(T) bool) bool {
+	for q.len() > 0 && void(q.first()) {
+		q.pop()
+	}
+	for q.len() > 0 && void(q.last()) {
+		q.all = q.all[:len(q.all)-1]
+	}
+	return q.len() > 0
 }

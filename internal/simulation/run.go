@@ -20,8 +20,9 @@ type job struct {
 	attempts uint8
 	out      bool // holds a permit
 	waiting  bool
-	inside   bool // queued or running in the service
-	gone     bool // its caller has left
+	ticket   uint32 // of the place in the queue
+	inside   bool   // queued or running in the service
+	gone     bool   // its caller has left
 }
 
 const levels = int(patterns.Critical-patterns.Background) + 1
@@ -29,6 +30,7 @@ const levels = int(patterns.Critical-patterns.Background) + 1
 type world struct {
 	Scenario
 	limiter  Limiter
+	queuer   Queuer // the limiter, if it is one
 	now      patterns.Instant
 	agenda   agenda
 	arrivals *rand.Rand
@@ -39,9 +41,8 @@ type world struct {
 	busy     int
 	jobs     []job
 	free     []int32
-	queue    fifo // in front of the workers
-	waiters  [levels]fifo
-	waiting  int
+	queue    fifo[int32] // in front of the workers
+	waiters  waiters
 	inFlight int
 	slots    []uint32 // generation of each permit slot
 	freeSlot []uint32
@@ -55,8 +56,10 @@ func Run(s Scenario, l Limiter) *Result {
 	if len(s.Classes) == 0 {
 		s.Classes = []Class{{Share: 1}}
 	}
+	queuer, _ := l.(Queuer)
 	w := &world{
-		Scenario: s, limiter: l, workers: s.Service.Workers, armed: patterns.Never,
+		queuer: queuer, Scenario: s, limiter: l, workers: s.Service.Workers, armed: patterns.Never,
+		waiters:  waiters{lines: make([]fifo[ticket], levels*len(s.Classes)), turns: make([]uint64, len(s.Classes)), reminder: patterns.Never},
 		arrivals: rand.New(rand.NewPCG(s.Seed, 1)), services: rand.New(rand.NewPCG(s.Seed, 2)),
 		result: &Result{Classes: make([]Tally, len(s.Classes)), Scored: s.Last - s.Warm},
 	}
@@ -109,6 +112,15 @@ func (w *world) step(e event) {
 	case leave:
 		if w.jobs[e.job].mark == e.mark {
 			w.left(e.job)
+		}
+	case expire:
+		if w.jobs[e.job].mark == e.mark {
+			w.expired(e.job)
+		}
+	case remind:
+		if e.at == w.waiters.reminder {
+			w.waiters.reminder = patterns.Never
+			w.pump()
 		}
 	case wake:
 		w.armed = patterns.Never
@@ -176,17 +188,14 @@ func (w *world) attempt(i int32) {
 	j.mark++
 	j.asked = w.now
 	verdict := patterns.Wait
-	if !w.ahead(w.Classes[j.class].Priority) {
+	if !w.ahead(w.level(j)) {
 		verdict = w.ask(i)
 	}
-	switch {
-	case verdict == patterns.Grant:
+	switch verdict {
+	case patterns.Grant:
 		w.enter(i)
-	case verdict == patterns.Wait && w.waiting < w.MaxWaiting:
-		j.waiting = true
-		w.waiting++
-		w.waiters[w.level(j)].put(i)
-		w.scheduleLeave(i)
+	case patterns.Wait:
+		w.join(i)
 	default:
 		w.refused(i)
 	}
@@ -194,34 +203,9 @@ func (w *world) attempt(i int32) {
 
 func (w *world) level(j *job) int { return int(w.Classes[j.class].Priority - patterns.Background) }
 
-func (w *world) ahead(p patterns.Priority) bool {
-	if w.waiting == 0 {
-		return false
-	}
-	for l := levels - 1; l >= int(p-patterns.Background); l-- {
-		if w.trim(l) {
-			return true
-		}
-	}
-	return false
-}
-
-// trim drops waiters that left from the head, and reports whether any is left.
-func (w *world) trim(level int) bool {
-	q := &w.waiters[level]
-	for q.len() > 0 {
-		if w.jobs[q.jobs[q.head]].waiting {
-			return true
-		}
-		w.release(q.pop())
-	}
-	return false
-}
-
 func (w *world) ask(i int32) patterns.Verdict {
 	j := &w.jobs[i]
-	c := w.Classes[j.class]
-	w.request = patterns.Request{Key: c.Key, Priority: c.Priority, Deadline: j.asked + patterns.Instant(w.Service.Deadline)}
+	w.request = w.ofJob(i)
 	slot := uint32(len(w.slots))
 	if n := len(w.freeSlot); n > 0 {
 		slot = w.freeSlot[n-1]
@@ -237,28 +221,6 @@ func (w *world) ask(i int32) patterns.Verdict {
 		j.slot, j.permit = slot, patterns.PermitID{Epoch: d.Epoch, ID: id}
 	}
 	return d.Verdict
-}
-
-func (w *world) pump() {
-	for l := levels - 1; l >= 0; l-- {
-		for w.trim(l) {
-			q := &w.waiters[l]
-			i := q.jobs[q.head]
-			v := w.ask(i)
-			if v == patterns.Wait {
-				return
-			}
-			q.pop()
-			w.jobs[i].waiting = false
-			w.waiting--
-			w.jobs[i].mark++
-			if v == patterns.Grant {
-				w.enter(i)
-			} else {
-				w.refused(i)
-			}
-		}
-	}
 }
 
 func (w *world) scheduleLeave(i int32) {

@@ -56,7 +56,7 @@ type Scenario struct {
 	// average.
 	Retries int
 	Backoff time.Duration
-	// MaxWaiting bounds the waiters in front of the limiter.
+	// MaxWaiting bounds the waiters in front of a limiter that is no Queuer.
 	MaxWaiting int
 
 	Warm time.Duration // not scored
@@ -70,6 +70,14 @@ type Limiter interface {
 	Report(now patterns.Instant, p patterns.PermitID, o patterns.Outcome, elapsed time.Duration) (counted, dirty bool)
 	Tick(now patterns.Instant) bool
 	Wake() patterns.Instant
+}
+
+// Queuer is a Limiter that has callers wait.
+type Queuer interface {
+	Join(now patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, dirty bool, err error)
+	Expired(now patterns.Instant, r *patterns.Request) (dirty bool, err error)
+	Order() patterns.Order
+	Again() patterns.Instant
 }
 
 // Fixed is the limiter that never learns.

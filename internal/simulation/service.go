@@ -69,10 +69,10 @@ func (w *world) finished(i int32) {
 func (w *world) left(i int32) {
 	j := &w.jobs[i]
 	j.mark++
-	if j.waiting { // its place in the queue goes when the head reaches it
-		j.waiting = false
-		w.waiting--
+	if j.waiting {
+		w.stepOut(i)
 		w.goOn(i)
+		w.release(i)
 		w.pump()
 		return
 	}

@@ -23,7 +23,10 @@ func (c *calls) do(o patterns.Outcome) {
 }
 
 func algorithms() []Algorithm {
-	return []Algorithm{Knee{}, AIMD{}, AIMD{Window: 100}, Vegas{}, Gradient{}, Gradient2{}}
+	return []Algorithm{
+		Knee{}, AIMD{}, AIMD{Window: 100}, AIMD{PerFlight: true}, Vegas{}, Vegas{Freeze: 5}, Gradient{}, Gradient2{},
+		Window{Of: Vegas{}, Min: 100 * ms, Percentile: 0.9},
+	}
 }
 
 func TestCallsDoNotAllocate(t *testing.T) {

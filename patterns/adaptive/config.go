@@ -1,18 +1,18 @@
 package adaptive
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Config is the limiter's policy. The zero value is valid and means the defaults. A
 // field left zero means its default.
 type Config struct {
-	// Algorithm finds the limit: Knee, AIMD, Vegas, Gradient or Gradient2.
-	// Default Knee.
+	// Algorithm finds the limit: Knee, AIMD, Vegas, Gradient or Gradient2, or Window
+	// around one of them. Default Knee.
 	Algorithm Algorithm
 
 	// Initial is the limit to begin with, in [Min, Max]. Default 20, and 100 for AIMD.
@@ -23,10 +23,38 @@ type Config struct {
 	// for AIMD.
 	Max int
 
-	// MaxWaiting is how many callers may wait for a place, in order of priority and
-	// then of arrival, 0 to 1,000,000; it is fixed while the limiter runs. Default 0: who
-	// finds no place is refused.
+	// MaxLatency is a latency that is never healthy: as long as calls take longer on
+	// average the limit falls, to Min if need be, and nothing is learned that would call
+	// it normal. Default none.
+	MaxLatency time.Duration
+
+	// MaxWaiting is how many callers may wait for a place, 0 to 1,000,000, the higher
+	// priorities first. Default 0: who finds no place is refused.
 	MaxWaiting int
+	// MaxWait is how long a caller waits at most, if its context does not end sooner.
+	// Default off: as long as its context lets it.
+	MaxWait time.Duration
+	// Queue says who of those that wait goes first: FIFO, LIFO, AdaptiveLIFO, or CoDel,
+	// which also refuses some that have waited for long. Default FIFO.
+	Queue Queue
+	// Target is the time in the queue, above 0, that CoDel tolerates. Default 5ms.
+	Target time.Duration
+	// Interval is how long waiting must have been above Target before CoDel refuses, and
+	// how long there must have been somebody waiting before AdaptiveLIFO turns the queue
+	// round. It is no less than Target. Default 100ms, or Target if that is more.
+	Interval time.Duration
+	// RefuseFrom is how many times the limit may wait before some are refused, the
+	// lower priorities first: none there, all at RefuseAll, and between them a share
+	// that grows evenly. It is above 0, at most 1000. Default off: all may wait until there
+	// are MaxWaiting.
+	RefuseFrom float64
+	// RefuseAll is how many times the limit must wait before all are refused, above
+	// RefuseFrom and at most 1500. Default off, or 1.5 times RefuseFrom if that is set.
+	RefuseAll float64
+	// MeetDeadlines takes the Deadline of a request that waits for when its answer must
+	// be there: it is refused as soon as that is not to be expected, going by what
+	// calls take now. Default off: it is refused if its turn would come after Deadline.
+	MeetDeadlines bool
 
 	// Fair shares a contended limit among the tenants that Request.Key names: who
 	// holds less than an equal share goes before who holds more. Default off.
@@ -54,10 +82,12 @@ type Config struct {
 }
 
 const (
+	pattern    = "adaptive"
 	maxLimit   = 1 << 22 // what the shell's ledger can hold
 	maxRatio   = 1000
 	maxWaiting = 1_000_000
 	maxTenants = 1_000_000
+	maxFactor  = 1000
 )
 
 // withDefaults returns c with every zero field that has a default set to it.
@@ -66,7 +96,7 @@ func (c Config) withDefaults() Config {
 		c.Algorithm = Knee{}
 	}
 	least, most, first := 1, 10_000, 20
-	if _, ok := c.Algorithm.(AIMD); ok {
+	if _, ok := core(c.Algorithm).(AIMD); ok {
 		least, most, first = 10, 1000, 100
 	}
 	if c.Min == 0 && c.Max > 0 {
@@ -75,52 +105,68 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Min, least)
 	orDefault(&c.Max, max(most, c.Min))
 	orDefault(&c.Initial, max(c.Min, min(first, c.Max)))
+	orDefault(&c.Target, 5*time.Millisecond)
+	orDefault(&c.Interval, max(100*time.Millisecond, c.Target))
+	orDefault(&c.RefuseAll, 1.5*c.RefuseFrom)
 	orDefault(&c.MaxTenants, 10_000)
 	return c
 }
 
-// Validate returns every fault of c, each a *ConfigError, or nil.
+// Validate returns every fault of c, each a *patterns.ConfigError, or nil.
 func (c Config) Validate() error {
-	var f faults
+	f := faults.Of(pattern)
+	c.complain(f)
+	return f.Err()
+}
+
+func (c *Config) complain(f *faults.Faults) {
 	d := c.withDefaults()
-	d.Algorithm.complain(&f)
-	f.check(d.Min >= 1, "Min", c.Min, "must be 1 or more")
-	f.check(d.Max >= d.Min && d.Max <= maxLimit, "Max", c.Max, fmt.Sprintf("must be in [Min, %d], and Min is %d", maxLimit, d.Min))
-	f.check(d.Initial >= d.Min && d.Initial <= d.Max, "Initial", c.Initial, fmt.Sprintf("must be in [Min, Max], which is [%d, %d]", d.Min, d.Max))
-	f.check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting, "must be in [0, 1000000]")
-	f.check(d.MaxTenants >= 1 && d.MaxTenants <= maxTenants, "MaxTenants", c.MaxTenants, "must be in [1, 1000000]")
-	f.check(c.CallTimeout >= 0, "CallTimeout", c.CallTimeout, "must not be negative")
-	f.partitions(c.Partitions)
-	if err := c.Mode.Validate(); err != nil {
-		f.check(false, "Mode", c.Mode, err.Error())
+	d.Algorithm.complain(f)
+	f.Check(d.Min >= 1, "Min", c.Min, "must be 1 or more")
+	f.Check(d.Max >= d.Min && d.Max <= maxLimit, "Max", c.Max, fmt.Sprintf("must be in [Min, %d], and Min is %d", maxLimit, d.Min))
+	f.Check(d.Initial >= d.Min && d.Initial <= d.Max, "Initial", c.Initial, fmt.Sprintf("must be in [Min, Max], which is [%d, %d]", d.Min, d.Max))
+	f.Check(c.MaxLatency >= 0, "MaxLatency", c.MaxLatency, "must not be negative")
+	c.complainOfQueue(f, &d)
+	f.Check(d.MaxTenants >= 1 && d.MaxTenants <= maxTenants, "MaxTenants", c.MaxTenants, "must be in [1, 1000000]")
+	f.Check(c.CallTimeout >= 0, "CallTimeout", c.CallTimeout, "must not be negative")
+	c.Partitions.complain(f)
+	f.Common(c.Mode, c.OnFailure)
+}
+
+func (c *Config) complainOfQueue(f *faults.Faults, d *Config) {
+	f.Check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting, "must be in [0, 1000000]")
+	f.Check(c.MaxWait >= 0, "MaxWait", c.MaxWait, "must not be negative")
+	f.Check(c.Queue.Valid(), "Queue", c.Queue, "must be FIFO, LIFO, AdaptiveLIFO or CoDel")
+	needs := func(set bool, field string, value any) {
+		f.Check(!set || c.MaxWaiting != 0, field, value, "needs MaxWaiting")
 	}
-	f.check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
-	return errors.Join(f...)
+	needs(c.MaxWait > 0, "MaxWait", c.MaxWait)
+	needs(c.Queue.Valid() && c.Queue != FIFO, "Queue", c.Queue)
+	needs(c.RefuseFrom > 0, "RefuseFrom", c.RefuseFrom)
+	needs(c.MeetDeadlines, "MeetDeadlines", c.MeetDeadlines)
+	f.Check(d.Target > 0, "Target", c.Target, "must not be negative")
+	f.Check(d.Interval >= d.Target, "Interval", c.Interval, fmt.Sprintf("must be Target, which is %v, or more", d.Target))
+	f.Check(c.RefuseFrom >= 0 && c.RefuseFrom <= maxFactor, "RefuseFrom", c.RefuseFrom, "must not be negative, and at most 1000")
+	f.Check(c.RefuseFrom > 0 || c.RefuseAll == 0, "RefuseAll", c.RefuseAll, "needs RefuseFrom")
+	f.Check(!(c.RefuseFrom > 0) || d.RefuseAll > c.RefuseFrom && d.RefuseAll <= maxFactor*1.5, "RefuseAll", c.RefuseAll, "must be above RefuseFrom and at most 1500")
 }
 
 // successor validates next, which is to replace c in a limiter that runs. What callers
-// hold was made for c's Mode, OnFailure, CallTimeout and MaxWaiting.
+// hold was made for c's Mode, OnFailure and CallTimeout.
 func (c Config) successor(next Config) error {
-	var f faults
+	f := faults.Of(pattern)
 	fixed := func(same bool, field string, value, is any) {
-		f.check(same, field, value, fmt.Sprintf("is fixed while the limiter runs, at %v", is))
+		f.Check(same, field, value, fmt.Sprintf("is fixed while the limiter runs, at %v", is))
 	}
 	fixed(next.Mode == c.Mode, "Mode", next.Mode, c.Mode)
 	fixed(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, c.OnFailure)
 	fixed(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, c.CallTimeout)
-	fixed(next.MaxWaiting == c.MaxWaiting, "MaxWaiting", next.MaxWaiting, c.MaxWaiting)
-	return errors.Join(append(f, next.Validate())...)
+	next.complain(f)
+	return f.Err()
 }
 
-func (c *Config) bounds() Bounds { return Bounds{Initial: c.Initial, Min: c.Min, Max: c.Max} }
-
-// faults collects what is wrong. Checks are written so that NaN fails them.
-type faults []error
-
-func (f *faults) check(ok bool, field string, value any, problem string) {
-	if !ok {
-		*f = append(*f, &ConfigError{Field: field, Value: value, Problem: problem})
-	}
+func (c *Config) bounds() Bounds {
+	return Bounds{Initial: c.Initial, Min: c.Min, Max: c.Max, MaxLatency: c.MaxLatency}
 }
 
 // orDefault sets a zero field to its default.

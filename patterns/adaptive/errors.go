@@ -24,7 +24,18 @@ const (
 	CausePriority Cause = "priority"
 	// CauseShare refused a call: its tenant has its share, and others have not.
 	CauseShare Cause = "share"
-	// CauseDeadline refused a call: its caller has stopped waiting.
+	// CauseQueue refused a call: Config.MaxWaiting callers wait.
+	CauseQueue Cause = "queue"
+	// CauseCrowd refused a call: so many wait that only a share of the newcomers may.
+	CauseCrowd Cause = "crowd"
+	// CauseWaiters refused a call that does not wait: others do.
+	CauseWaiters Cause = "waiters"
+	// CauseMaxWait refused a call: it has waited for Config.MaxWait.
+	CauseMaxWait Cause = "max-wait"
+	// CauseSojourn refused a call: everybody has waited for long, and CoDel picked it.
+	CauseSojourn Cause = "sojourn"
+	// CauseDeadline refused a call: its caller has stopped waiting, or would have before
+	// its turn.
 	CauseDeadline Cause = "deadline"
 	// CauseWeight refused a call: it weighs more than the limit can ever be.
 	CauseWeight Cause = "weight"
@@ -58,14 +69,3 @@ func (e *LimitError) Unwrap() []error { return []error{ErrLimit, patterns.ErrRej
 
 // RetryAfter is After.
 func (e *LimitError) RetryAfter() time.Duration { return e.After }
-
-// ConfigError is one fault of a Config, or of an operator's command.
-type ConfigError struct {
-	Field   string
-	Value   any
-	Problem string
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("adaptive: %s %v: %s", e.Field, e.Value, e.Problem)
-}

@@ -1,11 +1,11 @@
 package adaptive
 
 import (
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 // LimitChanged is the event of a limit that moved by a tenth or more. There is one a
@@ -25,10 +25,7 @@ func (e LimitChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e LimitChanged) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("name", e.Name), slog.Int("from", e.From), slog.Int("to", e.To),
-		slog.Int("in_flight", e.InFlight), slog.Time("at", e.At),
-	)
+	return eventqueue.Group("limit-changed", e.Name, e.At, slog.Int("from", e.From), slog.Int("to", e.To), slog.Int("in_flight", e.InFlight))
 }
 
 // StateChanged is the event of every operator's command, its end, and a repair.
@@ -54,14 +51,13 @@ func (e StateChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e StateChanged) LogValue() slog.Value {
-	attrs := []slog.Attr{
-		slog.String("name", e.Name), slog.String("from", e.From.String()), slog.String("to", e.To.String()),
-		slog.String("cause", string(e.Cause)), slog.Uint64("epoch", e.Epoch), slog.Time("at", e.At),
-	}
+	attrs := make([]slog.Attr, 0, 5)
+	attrs = append(attrs, slog.String("from", e.From.String()), slog.String("to", e.To.String()),
+		slog.String("cause", string(e.Cause)), slog.Uint64("epoch", e.Epoch))
 	if e.Note != "" {
 		attrs = append(attrs, slog.String("note", e.Note))
 	}
-	return slog.GroupValue(attrs...)
+	return eventqueue.Group("state-changed", e.Name, e.At, attrs...)
 }
 
 // ConfigChanged is the event of a Reconfigure that changed something.
@@ -79,9 +75,22 @@ func (e ConfigChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e ConfigChanged) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("name", e.Name), slog.Any("from", e.From), slog.Any("to", e.To), slog.Time("at", e.At),
-	)
+	return eventqueue.Group("config-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
+}
+
+// WasMoved reports whether e is a LimitChanged.
+func WasMoved(e patterns.Event) bool { _, ok := e.(LimitChanged); return ok }
+
+// WasForced reports whether e tells of an operator's command to open, close or only measure.
+func WasForced(e patterns.Event) bool {
+	s, ok := e.(StateChanged)
+	return ok && s.Cause == CauseForced
+}
+
+// WasReset reports whether e tells of a Reset.
+func WasReset(e patterns.Event) bool {
+	s, ok := e.(StateChanged)
+	return ok && s.Cause == CauseReset
 }
 
 const announceEvery = patterns.Instant(time.Second)
@@ -91,45 +100,9 @@ func (m *Machine) announce() {
 	if m.hi-m.saidAt < announceEvery || 10*max(m.limit-m.announced, m.announced-m.limit) < max(m.announced, 10) {
 		return
 	}
-	m.events.put(LimitChanged{Name: m.name, From: m.announced, To: m.limit, InFlight: m.inFlight, At: m.wall(m.hi)})
+	m.events.Put(LimitChanged{Name: m.name, From: m.announced, To: m.limit, InFlight: m.inFlight, At: m.wall(m.hi)})
 	m.announced, m.saidAt, m.dirty = m.limit, m.hi, true
 }
 
 // wall returns the wall time of an instant.
 func (m *Machine) wall(at patterns.Instant) time.Time { return m.origin.Add(time.Duration(at)) }
-
-// maxEvents is how many events wait for a Drain at most.
-const maxEvents = 16
-
-// eventQueue holds the newest events nobody has drained.
-type eventQueue struct {
-	ring [maxEvents]patterns.Event
-	next int // the cell to read
-	n    int
-	lost uint64 // dropped because the ring was full
-}
-
-func (q *eventQueue) put(e patterns.Event) {
-	if q.n == maxEvents {
-		q.next = (q.next + 1) % maxEvents
-		q.n--
-		q.lost++
-	}
-	q.ring[(q.next+q.n)%maxEvents] = e
-	q.n++
-}
-
-// drain yields and removes, oldest first, until the consumer stops.
-func (q *eventQueue) drain() iter.Seq[patterns.Event] {
-	return func(yield func(patterns.Event) bool) {
-		for q.n > 0 {
-			e := q.ring[q.next]
-			q.ring[q.next] = nil
-			q.next = (q.next + 1) % maxEvents
-			q.n--
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}

@@ -18,8 +18,8 @@ func fuzzConfig(b byte) Config {
 	if b&32 != 0 {
 		c.MaxWaiting = 10
 	}
-	if b&64 != 0 && c.Algorithm == (Knee{}) {
-		c.Algorithm = Knee{MaxLatency: ms}
+	if b&64 != 0 {
+		c.MaxLatency = ms
 	}
 	return c
 }
@@ -103,8 +103,9 @@ func FuzzLimits(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 	f.Fuzz(func(t *testing.T, input []byte) {
 		odd := []time.Duration{0, 1, -5, time.Nanosecond, ms, time.Hour, 1 << 62, 1<<63 - 1}
+		most := time.Duration(len(input)%3-1) * ms
 		for _, a := range algorithms() {
-			l := a.New(Bounds{Initial: 7, Min: 2, Max: 90})
+			l := a.New(Bounds{Initial: 7, Min: 2, Max: 90, MaxLatency: most})
 			now := patterns.Instant(0)
 			for _, b := range input {
 				now += patterns.Instant(int(b>>5)-1) * patterns.Instant(ms)

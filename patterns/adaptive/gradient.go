@@ -1,6 +1,10 @@
 package adaptive
 
-import "math"
+import (
+	"math"
+
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
+)
 
 // Gradient multiplies the limit by tolerance × best latency / latency, and adds the
 // square root of the limit as room for a queue. Netflix concurrency-limits,
@@ -28,15 +32,15 @@ func (g Gradient) String() string { return "gradient" }
 
 // New returns a Limit that begins at b.Initial.
 func (g Gradient) New(b Bounds) Limit {
-	return &gradient{cfg: g.withDefaults(), bounds: b, limit: float64(b.Initial)}
+	return b.healthy(&gradient{cfg: g.withDefaults(), bounds: b, limit: float64(b.Initial)})
 }
 
-func (g Gradient) complain(f *faults) {
+func (g Gradient) complain(f *faults.Faults) {
 	d := g.withDefaults()
-	f.check(d.Smoothing > 0 && d.Smoothing <= 1, "Gradient.Smoothing", g.Smoothing, "must be in (0, 1]")
-	f.check(d.Tolerance >= 1 && d.Tolerance <= maxRatio, "Gradient.Tolerance", g.Tolerance, "must be in [1, 1000]")
-	f.check(d.Backoff > 0 && d.Backoff < 1, "Gradient.Backoff", g.Backoff, "must be in (0, 1)")
-	f.check(g.Probe >= 0, "Gradient.Probe", g.Probe, "must not be negative")
+	f.Check(d.Smoothing > 0 && d.Smoothing <= 1, "Gradient.Smoothing", g.Smoothing, "must be in (0, 1]")
+	f.Check(d.Tolerance >= 1 && d.Tolerance <= maxRatio, "Gradient.Tolerance", g.Tolerance, "must be in [1, 1000]")
+	f.Check(d.Backoff > 0 && d.Backoff < 1, "Gradient.Backoff", g.Backoff, "must be in (0, 1)")
+	f.Check(g.Probe >= 0, "Gradient.Probe", g.Probe, "must not be negative")
 }
 
 type gradient struct {

@@ -1,10 +1,16 @@
 package adaptive
 
-import "time"
+import (
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
+)
 
 // Gradient2 is Gradient with a long moving average in place of the best latency, and
-// takes a mean over a window as its sample. The average learns a long overload as
-// normal. Netflix concurrency-limits, Gradient2Limit in a WindowedLimit.
+// takes a mean over a window as its sample. Netflix concurrency-limits, Gradient2Limit in
+// a WindowedLimit; there the average learns a long overload as normal, and lost calls
+// are no reason to lower the limit, which is what Freeze and Backoff are for: with -1 and 1
+// it is theirs bit for bit.
 type Gradient2 struct {
 	// Smoothing is the weight of the newest estimate, in (0, 1]. Default 0.2.
 	Smoothing float64
@@ -17,10 +23,20 @@ type Gradient2 struct {
 	// Window is how long samples are collected for, and PerSample takes each alone.
 	// Default 1s.
 	Window time.Duration
+	// Backoff multiplies the limit when more than a twentieth of a window's calls are lost,
+	// in (0, 1]; 1 does not. Default 0.9.
+	Backoff float64
+	// Freeze is how many samples in a row the average leaves out because calls are lost, or
+	// take more than Tolerance² times the average; then it follows, by a twentieth for
+	// each. NeverFreeze leaves none out. Default 60.
+	Freeze int
 }
 
 // PerSample is the Window of a Gradient2 that has none.
 const PerSample time.Duration = -1
+
+// NeverFreeze is the Freeze of a Gradient2 that learns from every sample.
+const NeverFreeze = -1
 
 func (g Gradient2) withDefaults() Gradient2 {
 	orDefault(&g.Smoothing, 0.2)
@@ -28,6 +44,8 @@ func (g Gradient2) withDefaults() Gradient2 {
 	orDefault(&g.LongWindow, 600)
 	orDefault(&g.Queue, 4)
 	orDefault(&g.Window, time.Second)
+	orDefault(&g.Backoff, 0.9)
+	orDefault(&g.Freeze, 60)
 	return g
 }
 
@@ -38,18 +56,21 @@ func (g Gradient2) New(b Bounds) Limit {
 	g = g.withDefaults()
 	l := &gradient2{cfg: g, bounds: b, limit: float64(b.Initial)}
 	if g.Window == PerSample {
-		return l
+		return b.healthy(l)
 	}
-	return Windowed(l, Window{Min: g.Window, Max: g.Window})
+	w := Window{Min: g.Window, Max: g.Window, Losses: 0.05}
+	return b.healthy(newWindowed(l, w.withDefaults()))
 }
 
-func (g Gradient2) complain(f *faults) {
+func (g Gradient2) complain(f *faults.Faults) {
 	d := g.withDefaults()
-	f.check(d.Smoothing > 0 && d.Smoothing <= 1, "Gradient2.Smoothing", g.Smoothing, "must be in (0, 1]")
-	f.check(d.Tolerance >= 1 && d.Tolerance <= maxRatio, "Gradient2.Tolerance", g.Tolerance, "must be in [1, 1000]")
-	f.check(d.LongWindow >= 1, "Gradient2.LongWindow", g.LongWindow, "must not be negative")
-	f.check(d.Queue > 0 && d.Queue <= maxLimit, "Gradient2.Queue", g.Queue, "must be above 0, and no more than a limit may be")
-	f.check(d.Window > 0 || d.Window == PerSample, "Gradient2.Window", g.Window, "must not be negative, except PerSample")
+	f.Check(d.Smoothing > 0 && d.Smoothing <= 1, "Gradient2.Smoothing", g.Smoothing, "must be in (0, 1]")
+	f.Check(d.Tolerance >= 1 && d.Tolerance <= maxRatio, "Gradient2.Tolerance", g.Tolerance, "must be in [1, 1000]")
+	f.Check(d.LongWindow >= 1, "Gradient2.LongWindow", g.LongWindow, "must not be negative")
+	f.Check(d.Queue > 0 && d.Queue <= maxLimit, "Gradient2.Queue", g.Queue, "must be above 0, and no more than a limit may be")
+	f.Check(d.Window > 0 || d.Window == PerSample, "Gradient2.Window", g.Window, "must not be negative, except PerSample")
+	f.Check(d.Backoff > 0 && d.Backoff <= 1, "Gradient2.Backoff", g.Backoff, "must be in (0, 1]")
+	f.Check(d.Freeze >= NeverFreeze, "Gradient2.Freeze", g.Freeze, "must not be negative, except NeverFreeze")
 }
 
 type gradient2 struct {
@@ -57,6 +78,7 @@ type gradient2 struct {
 	bounds Bounds
 	limit  float64
 	long   average
+	frozen int // samples left out in a row
 }
 
 func (l *gradient2) Observe(s Sample) int {
@@ -64,11 +86,12 @@ func (l *gradient2) Observe(s Sample) int {
 	if !(rtt > 0) {
 		return int(l.limit)
 	}
-	long := l.long.add(rtt, l.cfg.LongWindow)
-	if long/rtt > 2 { // recovered from overload: forget it faster
-		l.long.value *= 0.95
-	}
-	if float64(s.InFlight) < l.limit/2 {
+	long := l.average(rtt, s.Dropped)
+	switch {
+	case s.Dropped && l.cfg.Backoff < 1:
+		l.limit = l.bounds.clamp(l.limit * l.cfg.Backoff)
+		return int(l.limit)
+	case float64(s.InFlight) < l.limit/2:
 		return int(l.limit)
 	}
 	g := clamp(l.cfg.Tolerance*long/rtt, 0.5, 1)
@@ -76,6 +99,23 @@ func (l *gradient2) Observe(s Sample) int {
 	next = float64(l.limit*(1-l.cfg.Smoothing)) + float64(next*l.cfg.Smoothing)
 	l.limit = l.bounds.clamp(next)
 	return int(l.limit)
+}
+
+// average is the long one, after rtt.
+func (l *gradient2) average(rtt float64, dropped bool) float64 {
+	bad := dropped || rtt > l.long.value*l.cfg.Tolerance*l.cfg.Tolerance
+	if bad && l.long.count >= warmUp && l.cfg.Freeze != NeverFreeze {
+		if l.frozen++; l.frozen > l.cfg.Freeze && !dropped {
+			l.long.value = min(l.long.value*1.05, rtt)
+		}
+		return l.long.value
+	}
+	l.frozen = 0
+	long := l.long.add(rtt, l.cfg.LongWindow)
+	if long/rtt > 2 { // recovered from overload: forget it faster
+		l.long.value *= 0.95
+	}
+	return long
 }
 
 func (l *gradient2) Estimate() float64 { return l.limit }

@@ -2,9 +2,9 @@ package adaptive
 
 import (
 	"math"
-	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Knee keeps as many calls in flight as the dependency can work on at once, and a few
@@ -34,10 +34,6 @@ type Knee struct {
 	// Idle is the share of capacity, in (0, 0.5], that may idle while calls are
 	// refused. Default 0.01.
 	Idle float64
-	// MaxLatency is a latency that is never healthy: the limit falls, to its minimum
-	// if need be, until calls take less on average. Nothing learned changes it.
-	// Default none.
-	MaxLatency time.Duration
 }
 
 func (k Knee) withDefaults() Knee {
@@ -48,11 +44,10 @@ func (k Knee) withDefaults() Knee {
 
 func (k Knee) String() string { return "knee" }
 
-func (k Knee) complain(f *faults) {
+func (k Knee) complain(f *faults.Faults) {
 	d := k.withDefaults()
-	f.check(d.Headroom >= 1.1 && d.Headroom <= 4, "Knee.Headroom", k.Headroom, "must be in [1.1, 4]")
-	f.check(d.Idle > 0 && d.Idle <= 0.5, "Knee.Idle", k.Idle, "must be in (0, 0.5]")
-	f.check(k.MaxLatency >= 0, "Knee.MaxLatency", k.MaxLatency, "must not be negative")
+	f.Check(d.Headroom >= 1.1 && d.Headroom <= 4, "Knee.Headroom", k.Headroom, "must be in [1.1, 4]")
+	f.Check(d.Idle > 0 && d.Idle <= 0.5, "Knee.Idle", k.Idle, "must be in (0, 0.5]")
 }
 
 // New returns a Limit that begins at b.Initial.
@@ -182,8 +177,8 @@ func (l *knee) aim() {
 	// Where latencies vary much, so do the estimates.
 	headroom := l.cfg.Headroom * (1 + 0.15*min(l.spread, 2))
 	t := min(headroom*l.size()+l.margin, l.ceiling)
-	if l.cfg.MaxLatency > 0 {
-		t = min(t, l.rate*float64(l.cfg.MaxLatency))
+	if l.bounds.MaxLatency > 0 { // Little's law: what is in flight then
+		t = min(t, l.rate*float64(l.bounds.MaxLatency))
 	}
 	l.limit = l.bounds.clamp(min(t, 2*l.limit))
 }

@@ -1,6 +1,7 @@
 package adaptive
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -10,10 +11,10 @@ import (
 )
 
 // after runs the reference service at a load and returns the Machine as it is then.
-func after(change func(*simulation.Scenario), k Knee) *Machine {
+func after(change func(*simulation.Scenario), config ...func(*Config)) *Machine {
 	s := simulation.Scenario{Service: simulation.Reference(), Phases: []simulation.Phase{{Load: 2}}, Last: 20 * time.Second, Seed: 5}
 	change(&s)
-	m := newSubject(k)
+	m := newSubject(Knee{}, config...)
 	simulation.Run(s, m)
 	return m
 }
@@ -34,39 +35,46 @@ func TestTheBaselineIsLatencyWithoutQueueing(t *testing.T) {
 		"with callers who stay for seconds": func(s *simulation.Scenario) { s.Service.Deadline = 10 * time.Second },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := after(change, Knee{}).Snapshot(0, patterns.Counts{})
+			s := after(change).Snapshot(0, patterns.Counts{})
 			within(t, "baseline in ms", s.Baseline.Seconds()*1000, 10, 0.25)
 		})
 	}
 	t.Run("five times slower", func(t *testing.T) {
 		s := after(func(s *simulation.Scenario) {
 			s.Phases = append(s.Phases, simulation.Phase{At: 10 * time.Second, Load: 2, Slow: 5})
-		}, Knee{}).Snapshot(0, patterns.Counts{})
+		}).Snapshot(0, patterns.Counts{})
 		within(t, "baseline in ms", s.Baseline.Seconds()*1000, 50, 0.25)
 		within(t, "throughput", s.Throughput, 200, 0.25)
 	})
 }
 
 func TestALimitThatIsNotUsedStays(t *testing.T) {
-	m := after(func(s *simulation.Scenario) { s.Phases[0].Load = 0.4 }, Knee{})
+	m := after(func(s *simulation.Scenario) { s.Phases[0].Load = 0.4 })
 	if m.limit != 20 {
 		t.Errorf("limit %d", m.limit)
 	}
 }
 
 func TestMaxLatencyIsNeverLearnedAway(t *testing.T) {
+	for _, a := range algorithms() {
+		t.Run(fmt.Sprintf("%+v", a), func(t *testing.T) { neverLearnedAway(t, a) })
+	}
+}
+
+func neverLearnedAway(t *testing.T, a Algorithm) {
+	bounded := func(c *Config) { c.Algorithm, c.MaxLatency = a, 30*ms }
 	sick := func(s *simulation.Scenario) {
 		s.Phases = append(s.Phases, simulation.Phase{At: 5 * time.Second, Load: 2, Slow: 5})
 		s.Last = 60 * time.Second
 	}
-	if m := after(sick, Knee{MaxLatency: 30 * ms}); m.limit > 2 {
+	if m := after(sick, bounded); m.limit > 2 {
 		t.Errorf("limit %d", m.limit)
 	}
 	well := func(s *simulation.Scenario) {
 		sick(s)
 		s.Phases = append(s.Phases, simulation.Phase{At: 40 * time.Second, Load: 2})
 	}
-	if m := after(well, Knee{MaxLatency: 30 * ms}); m.limit < 12 {
+	if m := after(well, bounded); m.limit < 6 {
 		t.Errorf("limit %d after it was well again", m.limit)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Sample is one call that ended, as a Limit sees it.
@@ -22,6 +23,9 @@ type Sample struct {
 	Dropped bool
 }
 
+// began is when the call did.
+func (s *Sample) began() patterns.Instant { return s.Now.Add(-max(s.RTT, 0)) }
+
 // Limit turns samples into a limit. An implementation is pure: it has no clock and no
 // randomness of its own, and the same samples give the same limits. Whatever the
 // samples are, the limit stays within the Bounds it was made with.
@@ -36,7 +40,11 @@ type Limit interface {
 }
 
 // Bounds are where a Limit begins and what it must not leave.
-type Bounds struct{ Initial, Min, Max int }
+type Bounds struct {
+	Initial, Min, Max int
+	// MaxLatency is what is never healthy; 0 if there is no such thing.
+	MaxLatency time.Duration
+}
 
 // clamp returns x within the bounds, and Min for NaN.
 func (b Bounds) clamp(x float64) float64 { return clamp(x, float64(b.Min), float64(b.Max)) }
@@ -49,13 +57,14 @@ func clamp(x, lo, hi float64) float64 {
 	return min(x, hi)
 }
 
-// Algorithm is a way to find a limit: Knee, AIMD, Vegas, Gradient or Gradient2. The
-// zero value of each means its defaults. Algorithms can be compared.
+// Algorithm is a way to find a limit: Knee, AIMD, Vegas, Gradient or Gradient2, or one of
+// the last four in a Window. The zero value of each means its defaults. Algorithms can
+// be compared.
 type Algorithm interface {
 	// New returns a Limit that begins at b.Initial.
 	New(b Bounds) Limit
 	// String returns the algorithm's name.
 	String() string
 
-	complain(f *faults)
+	complain(f *faults.Faults)
 }

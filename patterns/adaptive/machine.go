@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 // Machine is the rules of an adaptive limiter, and all of its state: how many permits
@@ -17,6 +18,8 @@ type Machine struct {
 	cause Cause // of the last change of state
 	dirty bool  // something changed that the shell must be told
 	epoch uint64
+	since uint64           // the epoch in which learning began
+	lent  bool             // there are leases of this epoch
 	hi    patterns.Instant // the largest now seen: time never runs backwards
 	due   patterns.Instant // when a forced state ends
 
@@ -27,7 +30,9 @@ type Machine struct {
 	slots    []slot
 	cutoff   cutoff
 	tenants  tenants
+	line     line
 	latency  float64 // moving average in ns
+	quickest float64 // latency in ns that hardly any call of late beat
 
 	cfg    Config // with its defaults
 	name   string
@@ -38,7 +43,7 @@ type Machine struct {
 	refusedAt patterns.Instant    // when they were
 	announced int                 // the limit of the last event
 	saidAt    patterns.Instant
-	events    eventQueue
+	events    eventqueue.Queue
 }
 
 // slot is what is known of a permit that is out.
@@ -73,8 +78,9 @@ func NewMachine(p Params) *Machine {
 	}
 	m := &Machine{
 		name: p.Name, origin: p.Origin, seed: p.Seed, cfg: p.Config.withDefaults(),
-		epoch: 1, hi: p.Now, due: patterns.Never, saidAt: p.Now, refusedAt: p.Now,
+		epoch: 1, since: 1, hi: p.Now, due: patterns.Never, saidAt: p.Now, refusedAt: p.Now,
 	}
+	m.line = newLine(&m.cfg)
 	m.tenants = newTenants(&m.cfg, p.Seed)
 	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
 	m.limit = m.cfg.Initial
@@ -96,13 +102,20 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 		return m.refuse(CauseDeadline)
 	case c.weight > m.cfg.Max:
 		return m.refuse(CauseWeight)
+	case m.overstayed(r):
+		return m.giveUp(&c, CauseSojourn)
+	case m.hopeless(r):
+		return m.giveUp(&c, CauseDeadline)
 	}
 	room := m.room(c.level, c.entitled)
 	// Whatever is kept, something runs: who never calls never learns.
 	if m.inFlight+c.weight <= room || m.inFlight == 0 {
 		return m.grant(id, &c, room)
 	}
-	return m.decline(&c, room)
+	if r.Asked != 0 && !c.entitled && m.inFlight+c.weight <= m.room(c.level, true) {
+		return m.giveUp(&c, CauseShare) // or tenants that have not had their share would wait behind it
+	}
+	return m.decline(r, &c, room)
 }
 
 // room is how many may be in flight once a call of that kind is granted. A Knee that
@@ -148,20 +161,44 @@ func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
 	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
 }
 
-// decline makes a request wait if waiting is of use, that is as long as the higher
-// priorities leave its own more than half of the limit.
-func (m *Machine) decline(c *claim, room int) patterns.Decision {
-	if m.cfg.MaxWaiting > 0 && 2*room > m.limit {
-		return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
+// decline has a request wait where it may, and else refuses it.
+func (m *Machine) decline(r *patterns.Request, c *claim, room int) patterns.Decision {
+	m.recall()
+	if r.Asked != 0 || m.cfg.MaxWaiting > 0 && !r.NoWait && m.mayWait(room) {
+		return m.wait(r)
 	}
-	m.cutoff.refused(c.level, c.entitled, float64(m.limit))
+	return m.giveUp(c, m.scarcity(c))
+}
+
+// scarcity is what there is too little of.
+func (m *Machine) scarcity(c *claim) Cause {
 	switch {
 	case m.inFlight+c.weight > m.limit:
-		return m.refuse(CauseLimit)
+		return CauseLimit
 	case !c.entitled && m.cutoff.fair >= 1:
-		return m.refuse(CauseShare)
+		return CauseShare
 	}
-	return m.refuse(CausePriority)
+	return CausePriority
+}
+
+func (m *Machine) giveUp(c *claim, why Cause) patterns.Decision {
+	return patterns.Decision{Verdict: patterns.Refuse, Err: m.turnAway(c, why), Dirty: m.flush()}
+}
+
+// turnAway refuses a call that others took the place of: its priority and tenant want more
+// kept for them.
+func (m *Machine) turnAway(c *claim, why Cause) error {
+	m.cutoff.refused(c.level, c.entitled, float64(m.limit))
+	return m.refusal(why)
+}
+
+// recall ends the leases, because there are callers who need what may be unused in them.
+func (m *Machine) recall() {
+	if m.lent {
+		m.lent = false
+		m.epoch++
+		m.dirty = true
+	}
 }
 
 // Report ends the permit p and teaches the limit how it went: Dropped is a loss, Ignored
@@ -169,7 +206,7 @@ func (m *Machine) decline(c *claim, room int) patterns.Decision {
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.Outcome, elapsed time.Duration) (counted, dirty bool) {
 	m.settle(now)
 	inFlight, full := m.end(p.ID)
-	counted = p.Epoch == m.epoch
+	counted = p.Epoch >= m.since
 	if counted && o != patterns.Ignored && (m.state == Adapting || m.state == MetricsOnly) {
 		m.learn(&Sample{
 			Now: m.hi, RTT: elapsed, InFlight: int(inFlight), Left: m.inFlight, Full: full, Dropped: o == patterns.Dropped,
@@ -180,10 +217,18 @@ func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.O
 
 func (m *Machine) learn(s *Sample) {
 	if !s.Dropped {
-		m.latency += (float64(s.RTT) - m.latency) / 16
+		m.time(float64(s.RTT))
 	}
 	m.limit = m.finder.Observe(*s)
 	m.announce()
+}
+
+// time follows what calls take.
+func (m *Machine) time(rtt float64) {
+	m.latency += (rtt - m.latency) / 16
+	if m.quickest += (rtt - m.quickest) / 256; rtt < m.quickest || m.quickest == 0 {
+		m.quickest = rtt
+	}
 }
 
 // Release ends permit p without a verdict.
@@ -202,13 +247,13 @@ func (m *Machine) Tick(now patterns.Instant) (dirty bool) {
 // Wake is when a forced state ends.
 func (m *Machine) Wake() patterns.Instant { return m.due }
 
-// Epoch grows when what was learned is thrown away: reports of older permits free
-// their places and teach nothing.
+// Epoch grows when leases are called back, and when what was learned is thrown away:
+// reports of permits from before that free their places and teach nothing.
 func (m *Machine) Epoch() uint64 { return m.epoch }
 
 // Drain yields, oldest first, the events since the last Drain. Of more than 16 the
 // oldest are dropped, and counted in Snapshot.EventsLost.
-func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.drain() }
+func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.Drain() }
 
 // Timeless is false: every report is a measurement.
 func (m *Machine) Timeless() bool { return false }
@@ -221,7 +266,7 @@ func (m *Machine) Refusal() (err error, until patterns.Instant, ok bool) {
 	if m.state != ForcedOpen {
 		return nil, 0, false
 	}
-	return m.refuse(CauseForced).Err, m.due, true
+	return m.refusal(CauseForced), m.due, true
 }
 
 // settle sets the time and makes the transition that is due.

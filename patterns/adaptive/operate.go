@@ -14,11 +14,11 @@ import (
 //   - ForceOpen, ForceClosed and MetricsOnly hold that state for op.For, or until
 //     the next command if that is 0. The limit is kept for afterwards.
 //
-// The error, if any, is a *ConfigError.
+// The error, if any, is a *patterns.ConfigError.
 func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	m.settle(now)
 	if op.For < 0 {
-		return &ConfigError{Field: "For", Value: op.For, Problem: "must not be negative"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "For", Value: op.For, Problem: "must not be negative"}
 	}
 	switch op.Kind {
 	case patterns.Reset:
@@ -31,7 +31,7 @@ func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	case patterns.MetricsOnly:
 		m.force(MetricsOnly, op)
 	default:
-		return &ConfigError{Field: "Kind", Value: op.Kind, Problem: "is not something a limiter can do"}
+		return &patterns.ConfigError{Pattern: pattern, Field: "Kind", Value: op.Kind, Problem: "is not something a limiter can do"}
 	}
 	return nil
 }
@@ -47,7 +47,8 @@ func (m *Machine) force(s State, op patterns.Operation) {
 // calls say that began under other rules is not about these.
 func (m *Machine) become(to State, cause Cause, note string) {
 	m.epoch++
-	m.events.put(StateChanged{Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note})
+	m.since, m.lent = m.epoch, false
+	m.events.Put(StateChanged{Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note})
 	m.state, m.cause, m.due = to, cause, patterns.Never
 	m.refusals = [causes]*LimitError{}
 	m.dirty = true
@@ -58,7 +59,8 @@ func (m *Machine) relearn(limit float64) {
 	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
 	m.finder.Set(m.cfg.bounds(), limit)
 	m.limit = int(m.finder.Estimate())
-	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held, m.latency = [levels]float64{}, 0, false, 0
+	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held = [levels]float64{}, 0, false
+	m.latency, m.quickest = 0, 0
 }
 
 // Reconfigure changes the policy. State, epoch, permits and the estimate stay, as far
@@ -79,10 +81,14 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	}
 	m.finder.Set(c.bounds(), limit)
 	m.limit = int(m.finder.Estimate())
+	if m.line.law.Target, m.line.law.Interval = c.Target, c.Interval; c.Queue != old.Queue {
+		m.line = newLine(&c)
+		m.line.begun = m.hi
+	}
 	if c.Fair != old.Fair || c.MaxTenants != old.MaxTenants || c.Partitions != old.Partitions {
 		m.regroup()
 	}
-	m.events.put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+	m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.dirty = true
 }
 
@@ -126,6 +132,7 @@ func (m *Machine) Check() error {
 	}
 	check(m.cutoff.fair >= 0 && m.cutoff.fair <= float64(m.cfg.Max), "fair reserve is out of bounds")
 	check(!math.IsNaN(m.latency), "latency is not a number")
+	check(m.since >= 1 && m.since <= m.epoch, fmt.Sprintf("learning since epoch %d, and this is %d", m.since, m.epoch))
 	check(m.due == patterns.Never || m.state != Adapting, "due without a reason")
 	return errors.Join(errs...)
 }

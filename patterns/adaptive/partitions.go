@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Partitions are shares of the limit that belong to some keys. Make them with
@@ -37,16 +39,16 @@ func (p *Partitions) rest() float64 {
 	return max(0, 1-sum)
 }
 
-func (f *faults) partitions(p *Partitions) {
+func (p *Partitions) complain(f *faults.Faults) {
 	if p == nil {
 		return
 	}
-	f.check(len(p.shares) > 0, "Partitions", nil, "guarantees nothing")
+	f.Check(len(p.shares) > 0, "Partitions", nil, "guarantees nothing")
 	sum := 0.0
 	for _, key := range slices.Sorted(maps.Keys(p.shares)) {
 		share := p.shares[key]
-		f.check(share > 0 && share <= 1, "Partitions", share, fmt.Sprintf("must be in (0, 1], also for %q", key))
+		f.Check(share > 0 && share <= 1, "Partitions", share, fmt.Sprintf("must be in (0, 1], also for %q", key))
 		sum += share
 	}
-	f.check(sum <= 1+1e-9, "Partitions", sum, "is more than 1 in all")
+	f.Check(sum <= 1+1e-9, "Partitions", sum, "is more than 1 in all")
 }

@@ -81,6 +81,7 @@ func (m *Machine) Lease(_ patterns.Instant, want int) int {
 	n := max(0, min(want, room/4))
 	m.leased += n
 	m.inFlight += n
+	m.lent = m.lent || n > 0
 	return n
 }
 
@@ -88,13 +89,8 @@ func (m *Machine) Lease(_ patterns.Instant, want int) int {
 func (m *Machine) SettleLease(now patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool) {
 	m.settle(now)
 	m.unlease(t.Success + t.Failure + t.Dropped + t.Ignored + t.Unused)
-	return epoch == m.epoch, m.flush()
+	return epoch >= m.since, m.flush()
 }
 
-// SlowAfter is Knee.MaxLatency: what is never healthy is reported at once.
-func (m *Machine) SlowAfter() time.Duration {
-	if k, ok := m.cfg.Algorithm.(Knee); ok {
-		return k.MaxLatency
-	}
-	return 0
-}
+// SlowAfter is Config.MaxLatency: what is never healthy is reported at once.
+func (m *Machine) SlowAfter() time.Duration { return m.cfg.MaxLatency }

@@ -112,7 +112,7 @@ func TestKneeRules(t *testing.T) {
 func TestTheMarginIsGivenBackWhenOverloadComes(t *testing.T) {
 	m := after(func(s *simulation.Scenario) {
 		s.Phases = []simulation.Phase{{Load: 1}, {At: 15 * time.Second, Load: 5}}
-	}, Knee{})
+	})
 	if s := m.Snapshot(0, patterns.Counts{}); s.Margin > 4 {
 		t.Errorf("margin %v", s.Margin)
 	}

@@ -12,7 +12,7 @@ type Snapshot struct {
 	State State
 	// Cause of the last change of state; CauseNone if there was none.
 	Cause Cause
-	// Epoch grows when what was learned is thrown away.
+	// Epoch grows when what was learned is thrown away, and when leases are called back.
 	Epoch uint64
 
 	// Algorithm is the name of what finds the limit.
@@ -54,7 +54,7 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 		Name: m.name, State: m.state, Cause: m.cause, Epoch: m.epoch,
 		Algorithm: m.cfg.Algorithm.String(), Limit: m.limit, Estimate: m.finder.Estimate(),
 		Used: m.inFlight, Latency: time.Duration(m.latency),
-		Tenants: len(m.tenants.index), EventsLost: m.events.lost, Counts: counts,
+		Tenants: len(m.tenants.index), EventsLost: m.events.Lost(), Counts: counts,
 	}
 	if k, ok := m.finder.(*knee); ok {
 		s.Baseline, s.Throughput, s.Margin = time.Duration(k.base), k.rate*float64(time.Second), k.margin

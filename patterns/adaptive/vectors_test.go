@@ -26,6 +26,9 @@ type vector struct {
 		LongWindow int           `json:"long_window"`
 		Queue      float64       `json:"queue"`
 		MinWindow  time.Duration `json:"min_window_ns"`
+		MaxWindow  time.Duration `json:"max_window_ns"`
+		Samples    int           `json:"window_size"`
+		MinRTT     time.Duration `json:"min_rtt_ns"`
 	} `json:"params"`
 	Steps []struct {
 		T    patterns.Instant `json:"t_ns"`
@@ -45,7 +48,7 @@ type vector struct {
 
 func (v *vector) limit(t *testing.T) Limit {
 	p := v.Params
-	b := Bounds{p.Initial, max(1, p.Min), p.Max}
+	b := Bounds{Initial: p.Initial, Min: max(1, p.Min), Max: p.Max}
 	switch v.Algorithm {
 	case "aimd":
 		return AIMD{Backoff: p.Backoff, Timeout: p.Timeout}.New(b)
@@ -54,11 +57,14 @@ func (v *vector) limit(t *testing.T) Limit {
 	case "gradient":
 		return Gradient{Smoothing: p.Smoothing, Tolerance: p.Tolerance, Backoff: p.Backoff}.New(b)
 	case "gradient2", "windowed_gradient2":
-		window := p.MinWindow
-		if window == 0 {
-			window = PerSample
+		g := Gradient2{
+			Smoothing: p.Smoothing, Tolerance: p.Tolerance, LongWindow: p.LongWindow, Queue: p.Queue, Window: PerSample,
+			Backoff: 1, Freeze: NeverFreeze,
 		}
-		return Gradient2{Smoothing: p.Smoothing, Tolerance: p.Tolerance, LongWindow: p.LongWindow, Queue: p.Queue, Window: window}.New(b)
+		if v.Algorithm == "gradient2" {
+			return g.New(b)
+		}
+		return Window{Of: g, Min: p.MinWindow, Max: p.MaxWindow, Samples: p.Samples, MinRTT: p.MinRTT}.New(b)
 	}
 	t.Fatalf("unknown algorithm %q", v.Algorithm)
 	return nil

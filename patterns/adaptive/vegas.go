@@ -1,6 +1,10 @@
 package adaptive
 
-import "math"
+import (
+	"math"
+
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
+)
 
 // Vegas keeps the queue it estimates, limit × (1 − best latency / latency), between 3
 // and 6 times the limit's order of magnitude. The best latency is forgotten now and
@@ -15,6 +19,9 @@ type Vegas struct {
 	// Jitter, in [0.5, 1), pins the jitter of every probe. Default 0: it is drawn from
 	// a fixed sequence.
 	Jitter float64
+	// Freeze is how many probes in a row are put off because the queue is too long: who
+	// looks for the best latency in an incident finds a bad one. Default 0.
+	Freeze int
 }
 
 func (v Vegas) withDefaults() Vegas {
@@ -29,14 +36,15 @@ func (v Vegas) String() string { return "vegas" }
 func (v Vegas) New(b Bounds) Limit {
 	l := &vegas{cfg: v.withDefaults(), bounds: b, limit: float64(b.Initial)}
 	l.draw()
-	return l
+	return b.healthy(l)
 }
 
-func (v Vegas) complain(f *faults) {
+func (v Vegas) complain(f *faults.Faults) {
 	d := v.withDefaults()
-	f.check(d.Smoothing > 0 && d.Smoothing <= 1, "Vegas.Smoothing", v.Smoothing, "must be in (0, 1]")
-	f.check(d.Probe > 0, "Vegas.Probe", v.Probe, "must not be negative")
-	f.check(v.Jitter == 0 || v.Jitter >= 0.5 && v.Jitter < 1, "Vegas.Jitter", v.Jitter, "must be in [0.5, 1)")
+	f.Check(d.Smoothing > 0 && d.Smoothing <= 1, "Vegas.Smoothing", v.Smoothing, "must be in (0, 1]")
+	f.Check(d.Probe > 0, "Vegas.Probe", v.Probe, "must not be negative")
+	f.Check(v.Jitter == 0 || v.Jitter >= 0.5 && v.Jitter < 1, "Vegas.Jitter", v.Jitter, "must be in [0.5, 1)")
+	f.Check(v.Freeze >= 0, "Vegas.Freeze", v.Freeze, "must not be negative")
 }
 
 type vegas struct {
@@ -47,6 +55,8 @@ type vegas struct {
 	count  float64 // samples since the last probe
 	jitter float64
 	draws  float64
+	falls  bool // the last estimate lowered the limit
+	frozen int  // probes put off in a row
 }
 
 func (l *vegas) draw() {
@@ -67,14 +77,18 @@ func (l *vegas) Observe(s Sample) int {
 	l.count++
 	if l.jitter*float64(l.cfg.Probe)*l.limit <= l.count {
 		l.draw()
-		l.count, l.best = 0, rtt
+		l.count = 0
+		if l.frozen++; !l.falls || l.frozen > l.cfg.Freeze {
+			l.best, l.frozen = rtt, 0
+		}
 		return int(l.limit)
 	}
 	if l.best == 0 || rtt < l.best {
 		l.best = rtt
 		return int(l.limit)
 	}
-	if next, ok := l.next(s, math.Ceil(l.limit*(1-l.best/rtt))); ok {
+	next, ok := l.next(s, math.Ceil(l.limit*(1-l.best/rtt)))
+	if l.falls = ok && next < l.limit; ok {
 		next = l.bounds.clamp(next)
 		l.limit = float64((1-l.cfg.Smoothing)*l.limit) + float64(l.cfg.Smoothing*next)
 	}
