@@ -15,9 +15,10 @@ type holder struct {
 	key     string
 	permits map[uint64]struct{}
 	waiting map[*call]struct{}
+	credit  *credit // if it produces
 }
 
-func (h *holder) idle() bool { return len(h.permits) == 0 && len(h.waiting) == 0 }
+func (h *holder) idle() bool { return len(h.permits) == 0 && len(h.waiting) == 0 && h.credit == nil }
 
 // holders are the watched ones, by address and id.
 type holders map[string]*holder
@@ -63,6 +64,7 @@ func (s *shell) releaseHolder(pid *actor.PID) {
 	if h == nil {
 		return
 	}
+	h.credit = nil
 	// Nothing that comes back may go to another of its own requests.
 	waiting := slices.SortedFunc(maps.Keys(h.waiting), func(a, b *call) int { return cmp.Compare(a.waitSequence, b.waitSequence) })
 	for _, c := range waiting {

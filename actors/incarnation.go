@@ -81,6 +81,10 @@ func (s *shell) receive(c actor.Context, msg any) {
 		s.releaseHolder(msg.Holder)
 	case releaseLater:
 		s.releaseHolder(msg.Holder)
+	case Produce:
+		s.produce(sender, msg)
+	case Done:
+		s.done(sender, msg)
 	case Inspect:
 		s.replyTo(sender, s.inspect())
 	case Consult:
@@ -108,6 +112,8 @@ func (s *shell) fail(sender *actor.PID, msg any) {
 	failed := &s.refusals().failed
 	switch msg := msg.(type) {
 	case Acquire:
+		s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
+	case Produce:
 		s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
 	case Inspect:
 		s.replyTo(sender, mailbox.Undelivered{Message: msg, Reason: failed})
@@ -212,6 +218,7 @@ func (s *shell) started() {
 		s.broken.holder = nil
 		s.releaseHolder(gone)
 	}
+	s.sendDemand()
 	s.broken.failing = false
 	s.publish(Restarted{Name: s.name, Restarts: s.counts.Restarts, Repaired: repaired, At: time.Now()})
 }

@@ -17,6 +17,8 @@ import (
 //	caller ──Acquire──▶ guard ──Granted | Rejected──▶ caller   (at once, or when its turn comes)
 //	caller ──Report───▶ guard
 //	caller ──Cancel───▶ guard
+//	producer ──Produce──▶ guard ──Demand | Rejected──▶ producer   (as often as there is room)
+//	producer ──Done─────▶ guard
 //	anyone ──Inspect──▶ guard ──the pattern's Snapshot──▶ anyone
 //	anyone ──Consult──▶ guard ──the pattern's answer | Refused──▶ anyone
 //	operator ──Operate | Reconfigure──▶ guard ──Ack | Refused──▶ operator
@@ -77,6 +79,32 @@ type (
 	// before may still be on their way.
 	releaseLater struct{ Holder *actor.PID }
 
+	// Produce says that the sender is an actor that produces work, and would like to have
+	// Window pieces of it under way, at most, each with a permit of the guard. The guard
+	// answers with a Demand now, if it can, and with others as permits become free, until a
+	// Produce with another Window, or a Window of 0, comes. Producers take turns with all
+	// others who wait, and each has one place in the queue, which MaxWaiting does not count.
+	// The sender is the permits' holder.
+	Produce struct {
+		Ref      uint64
+		Window   int // 0 to 65,536
+		Key      string
+		Priority patterns.Priority
+	}
+
+	// Demand gives a producer N more permits.
+	Demand struct {
+		Ref uint64
+		N   int
+	}
+
+	// Done ends N of the sender's permits from Demands, the oldest first, with an outcome.
+	// There is no reply.
+	Done struct {
+		N       int
+		Outcome patterns.Outcome
+	}
+
 	// Inspect asks for the pattern's Snapshot.
 	Inspect struct{}
 
@@ -101,6 +129,9 @@ type (
 // Lane is Urgent, as for all frees and commands below: they end an overload, so they
 // overtake the requests that make it.
 func (Report) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Done) Lane() mailbox.Lane { return mailbox.Urgent }
 
 // Lane is Urgent.
 func (Cancel) Lane() mailbox.Lane { return mailbox.Urgent }
@@ -152,6 +183,14 @@ func unlessPanicked(reason error, reply any) any {
 
 // Refused drops a Report that the mailbox will not deliver: there is nobody to count it.
 func (Report) Refused(error) any { return nil }
+
+// Refused answers a Produce that the mailbox will not deliver.
+func (m Produce) Refused(reason error) any {
+	return unlessPanicked(reason, Rejected{Ref: m.Ref, Err: refusalFor("", reason)})
+}
+
+// Refused drops a Done that the mailbox will not deliver.
+func (Done) Refused(error) any { return nil }
 
 // Refused drops a Cancel that the mailbox will not deliver.
 func (Cancel) Refused(error) any { return nil }

@@ -80,10 +80,11 @@ func (s *shell) pump() {
 		}
 		return
 	}
-	for c := s.waiters.head(); c != nil; c = s.waiters.head() {
-		if !s.serve(c) {
-			return
-		}
+	for c := s.waiters.head(); c != nil && s.serve(c); {
+		c = s.waiters.head()
+	}
+	if len(s.owing) > 0 {
+		s.sendDemand()
 	}
 }
 
@@ -103,10 +104,11 @@ func (s *shell) pumpFreed() {
 
 // pumpLine is pump for the requests of one key, in Keyed order.
 func (s *shell) pumpLine(l *line) {
-	for l.count > 0 {
-		if !s.serve(l.head()) {
-			return
-		}
+	for c := l.head(); c != nil && s.serve(c); {
+		c = l.head()
+	}
+	if len(s.owing) > 0 {
+		s.sendDemand()
 	}
 }
 

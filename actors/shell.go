@@ -2,14 +2,12 @@ package actors
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/bulwark-go/bulwark/actors/internal/inject"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -62,6 +60,7 @@ type shell struct {
 	queuer     Queuer     // nil if nobody waits
 	consultant Consultant // nil if it answers no questions
 	family     *family    // of a shard
+	owing      []*holder  // producers that are to hear of new credits
 	shard      int
 	snapshot   func(now patterns.Instant) any
 	configure  func(now patterns.Instant, config any) error
@@ -228,8 +227,12 @@ func (s *shell) handOut(c *call) {
 	s.hold(id, c)
 	s.granting, s.serving = 0, nil
 	s.counts.Granted++
-	if c.spend {
+	switch {
+	case c.spend:
 		s.handOutSpent(c, id)
+		return
+	case c.credit != nil:
+		s.lend(c, id)
 		return
 	}
 	if c.sender != nil {
@@ -282,6 +285,9 @@ func (s *shell) ungrant(id uint64) {
 }
 
 func (s *shell) refuse(c *call, err error) {
+	if c.credit != nil {
+		s.refusedCredit(c.credit)
+	}
 	if c.sender != nil {
 		s.counts.Rejected++
 		after, _ := patterns.RetryAfter(err)
@@ -447,75 +453,3 @@ func (s *shell) settle() {
 }
 
 func (s *shell) publish(ev Event) { s.relay.publish(ev) }
-
-// tick is what the timer asks for.
-func (s *shell) tick() {
-	s.armed = patterns.Never
-	if s.crashes != nil {
-		s.crashes.before(inject.Tick{})
-	}
-	now := s.now()
-	s.dueBy(now)
-	s.sweepCells(now)
-	changed := s.rules.Tick(now)
-	if s.crashes != nil {
-		s.crashes.after(inject.Tick{})
-	}
-	if at := s.rules.Wake(); at <= now {
-		panic(fmt.Sprintf("bulwark: %s is still due at %d after Tick(%d)", s.name, at, now))
-	}
-	s.settle()
-	if changed || s.waiters.count > 0 && s.waiters.order != patterns.Keyed {
-		s.pump()
-	}
-	if s.closing {
-		s.checkDrained()
-	}
-}
-
-// dueBy ends what has waited, or was held, for long enough, and asks again for those who
-// were told to wait until now.
-func (s *shell) dueBy(now patterns.Instant) {
-	for d, ok := s.deadlines.due(now); ok; d, ok = s.deadlines.due(now) {
-		switch {
-		case !d.names(&s.ledger):
-		case d.waiter != nil:
-			s.expire(d.waiter, now)
-		case d.line != nil:
-			d.line.alarm = patterns.Never
-			if s.waiters.order == patterns.Keyed {
-				s.pumpLine(d.line)
-			}
-		default:
-			s.reclaim(d.permit, ReclaimedExpired)
-		}
-	}
-}
-
-// arm sets the timer to the next instant at which there is something to do.
-func (s *shell) arm() {
-	s.deadlines.sweep(int(s.ledger.live)+2*s.waiters.count, &s.ledger)
-	at := min(s.rules.Wake(), s.deadlines.earliest(), s.cells.wake())
-	if at == s.armed {
-		return
-	}
-	s.armed = at
-	switch after := time.Duration(at) - time.Since(s.origin); {
-	case at == patterns.Never:
-		s.disarm()
-	case s.timer == nil:
-		s.timer = time.AfterFunc(after, s.fire)
-	default:
-		s.timer.Reset(after) // the old time, if it fires all the same, does no harm
-	}
-}
-
-// fire runs on the timer's goroutine.
-func (s *shell) fire() { s.tell(s.tick) }
-
-// tell runs f in a turn, some time soon, unless the guard stops first.
-func (s *shell) tell(f func()) {
-	c := newCall().(*call)
-	c.kind, c.control = callControl, f
-	_ = s.mailbox.Post(&c.node, mailbox.Urgent) // a stopped guard has nothing to do
-}

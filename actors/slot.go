@@ -48,10 +48,11 @@ type call struct {
 	permit  uint64
 	outcome patterns.Outcome
 	elapsed time.Duration
-	spend   bool   // of an acquire: its permit ends as it is handed out
-	cell    *cell  // of an acquire in Leased mode: where to put a lease
-	target  *call  // of a withdraw
-	control func() // runs in the turn
+	credit  *credit // of an acquire that stands in for a producer
+	spend   bool    // of an acquire: its permit ends as it is handed out
+	cell    *cell   // of an acquire in Leased mode: where to put a lease
+	target  *call   // of a withdraw
+	control func()  // runs in the turn
 
 	// The answer.
 	granted uint64
