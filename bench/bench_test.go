@@ -19,7 +19,7 @@ import (
 // TestEveryCase runs the whole program for a few milliseconds each: every subject gets
 // something done in every case, and the files say so.
 func TestEveryCase(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	var out strings.Builder
 	if err := run([]string{"-short", "-cases", "", "-rounds", "2", "-out", dir}, &out, io.Discard); err != nil {
@@ -149,7 +149,7 @@ func stub(right bool, limit float64) []family {
 	return []family{{
 		cases: []benchCase{{
 			name: "stub", baseline: "x", how: tight{}, goroutines: []int{1},
-			subjects: []subject{{"x", func() (*instance, error) {
+			subjects: []subject{{"x", func(settings) (*instance, error) {
 				return &instance{op: func() bool { return right }, stop: func() {}}, nil
 			}}},
 		}},
@@ -228,6 +228,79 @@ func TestFloor(t *testing.T) {
 	}
 	if l.b.state != plainClosed {
 		t.Fatal("stale reports counted")
+	}
+}
+
+// crossed reports whether a call under do got in, while those already in it are held.
+func crossed(do func(context.Context, task) (int, error)) bool {
+	v, err := do(context.Background(), succeed)
+	return v == 1 && err == nil
+}
+
+// hold calls inner inside n nested calls under do.
+func hold(do func(context.Context, task) (int, error), n int, inner func()) {
+	if n == 0 {
+		inner()
+		return
+	}
+	_, _ = do(context.Background(), func(context.Context) (int, error) {
+		hold(do, n-1, inner)
+		return 1, nil
+	})
+}
+
+func panicking(context.Context) (int, error) { panic("gives its place back") }
+
+func TestFloorOfGates(t *testing.T) {
+	v, a := &valve{gate: gate{limit: 9}, high: 3, low: 1}, &adapting{gate: gate{limit: 3}, least: 1, most: 4, slow: time.Hour}
+	for _, tt := range []struct {
+		name string
+		do   func(context.Context, task) (int, error)
+		in   *int
+	}{
+		{"gate", (&gate{limit: 3}).do, nil}, {"valve", v.do, &v.in}, {"adapting", a.do, &a.in},
+	} {
+		hold(tt.do, 2, func() {
+			if !crossed(tt.do) {
+				t.Errorf("%s: refused below its limit", tt.name)
+			}
+		})
+		for range 3 {
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = tt.do(t.Context(), panicking)
+			}()
+		}
+		if tt.in != nil && *tt.in != 0 {
+			t.Errorf("%s: %d places lost", tt.name, *tt.in)
+		}
+		a.limit = 3
+		hold(tt.do, 3, func() {
+			if crossed(tt.do) {
+				t.Errorf("%s: let through at its limit", tt.name)
+			}
+		})
+	}
+	if v.hot {
+		t.Error("hot with nobody in")
+	}
+	hold(v.do, 2, func() {
+		hold(v.do, 1, func() {})
+		if crossed(v.do) {
+			t.Error("a valve opened above its low mark")
+		}
+	})
+	if !crossed(v.do) {
+		t.Error("a valve stays shut")
+	}
+	a.limit = 3
+	hold(a.do, 3, func() {})
+	if a.limit != 4 {
+		t.Errorf("the limit grew to %d", a.limit)
+	}
+	_, _ = a.do(t.Context(), fail)
+	if a.limit != 3 {
+		t.Errorf("the limit was cut to %d", a.limit)
 	}
 }
 

@@ -9,22 +9,9 @@ import (
 	fscb "github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/sony/gobreaker/v2"
 
-	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 )
-
-// task is what breakers guard.
-type task func(context.Context) (int, error)
-
-// guarded is a breaker made ready. do is kept in a field so that no subject's
-// breaker is inlined into the loop that measures it.
-type guarded struct {
-	do      func(context.Context, task) (int, error)
-	task    task
-	refusal error // what a refusal matches
-	stop    func()
-}
 
 // house is where breakers of one kind live: it makes them, with one listener to their
 // events if asked for, and is closed after them.
@@ -51,11 +38,13 @@ func makers() []maker {
 	}
 }
 
+func breakerConfig(mode patterns.Mode) circuitbreaker.Config {
+	return circuitbreaker.Config{ConsecutiveFailures: openAfter, OpenFor: openFor, Probes: probes, Mode: mode}
+}
+
 func bulwark(mode patterns.Mode) func(bool) (house, error) {
-	config := circuitbreaker.Config{ConsecutiveFailures: openAfter, OpenFor: openFor, Probes: probes, Mode: mode}
 	return func(listen bool) (house, error) {
-		system := newSystem()
-		registry, err := actors.NewRegistry(system)
+		registry, stop, err := openRegistry()
 		if err != nil {
 			return house{}, err
 		}
@@ -67,16 +56,10 @@ func bulwark(mode patterns.Mode) func(bool) (house, error) {
 			}()
 		}
 		spawn := func(name string) (guarded, error) {
-			b, err := circuitbreaker.Spawn(registry, name, config)
-			return guarded{
-				do:      func(ctx context.Context, fn task) (int, error) { return patterns.Do(ctx, b, fn) },
-				refusal: circuitbreaker.ErrOpen,
-			}, err
+			b, err := circuitbreaker.Spawn(registry, name, breakerConfig(mode))
+			return guarded{do: does(b), refusal: circuitbreaker.ErrOpen}, err
 		}
-		return house{spawn: spawn, close: func() {
-			_ = registry.Shutdown(context.Background()) // no permit is out
-			system.Shutdown()
-		}}, nil
+		return house{spawn: spawn, close: stop}, nil
 	}
 }
 
@@ -161,7 +144,7 @@ func openAsk(listen bool) (house, error) {
 func breakers() family {
 	tightly, looped := []int{1, 2, 64, 1024}, []int{1, 2, 4, 64}
 	passing := func(listen bool) []subject {
-		return eachMaker(func(m maker) (*instance, error) { return startPassing(m, listen) })
+		return eachMaker(func(m maker, _ settings) (*instance, error) { return startPassing(m, listen) })
 	}
 	return family{
 		cases: []benchCase{
@@ -191,15 +174,13 @@ func breakers() family {
 	}
 }
 
-func eachMaker(start func(maker) (*instance, error)) []subject {
+func eachMaker(start func(maker, settings) (*instance, error)) []subject {
 	var subjects []subject
 	for _, m := range makers() {
-		subjects = append(subjects, subject{m.name, func() (*instance, error) { return start(m) }})
+		subjects = append(subjects, subject{m.name, func(s settings) (*instance, error) { return start(m, s) }})
 	}
 	return subjects
 }
-
-func succeed(context.Context) (int, error) { return 1, nil }
 
 var errFailed = errors.New("failed")
 
@@ -225,15 +206,10 @@ func startPassing(m maker, listen bool) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx := context.Background()
-	op := func() bool {
-		v, err := g.do(ctx, g.task)
-		return v == 1 && err == nil
-	}
-	return &instance{op: op, stop: g.stop}, nil
+	return g.passing(), nil
 }
 
-func startRefusing(m maker) (*instance, error) {
+func startRefusing(m maker, _ settings) (*instance, error) {
 	g, err := spawnOne(m, false)
 	if err != nil {
 		return nil, err
@@ -257,12 +233,12 @@ func startRefusing(m maker) (*instance, error) {
 }
 
 // startHoarding makes an instance whose op makes one more breaker in the same house.
-func startHoarding(m maker) (*instance, error) {
+func startHoarding(m maker, s settings) (*instance, error) {
 	h, err := m.open(false)
 	if err != nil {
 		return nil, err
 	}
-	kept := make([]guarded, 0, thorough().retained)
+	kept := make([]guarded, 0, s.retained)
 	op := func() bool {
 		g, err := h.spawn(fmt.Sprintf("breaker-%05d", len(kept)))
 		kept = append(kept, g)

@@ -10,7 +10,7 @@ type family struct {
 }
 
 // families lists every family. A new one adds itself here.
-func families() []family { return []family{breakers()} }
+func families() []family { return []family{breakers(), bulkheads(), valves()} }
 
 // benchCase compares subjects at one job.
 type benchCase struct {
@@ -27,7 +27,7 @@ type subject struct {
 	name string
 	// start makes it ready to be measured: a fresh one for every measurement, so that
 	// where the allocator happened to put one does not decide.
-	start func() (*instance, error)
+	start func(settings) (*instance, error)
 }
 
 // instance is a subject ready to be measured.
@@ -35,8 +35,22 @@ type instance struct {
 	// op does the job once and reports whether it ended as it should. It is safe for
 	// concurrent use.
 	op func() bool
+	// each, if set, makes an op for one goroutine, with a state of its own; then there is
+	// no op.
+	each func() func() bool
 	// stop releases what start took.
 	stop func()
+}
+
+// ops returns what each of so many goroutines does.
+func (in *instance) ops(goroutines int) []func() bool {
+	ops := make([]func() bool, goroutines)
+	for i := range ops {
+		if ops[i] = in.op; in.each != nil {
+			ops[i] = in.each()
+		}
+	}
+	return ops
 }
 
 // method is a way to measure a case: tight, loop or retained.
@@ -44,7 +58,7 @@ type method interface {
 	// measure runs op from so many goroutines. plan is kept from one round to the next.
 	measure(in *instance, goroutines int, s settings, plan *plan) (sample, error)
 	// tables shows the rows of a case, for the page.
-	tables(c benchCase, rows results) []table
+	tables(c benchCase, rows results, s settings) []table
 }
 
 // plan is what the first round found out for the later ones.

@@ -15,7 +15,15 @@ const ownWork = 500 * time.Nanosecond
 
 // loop measures callers that have work of their own between calls, as real ones do.
 // Every call is timed; the clock is read as part of the caller's own work.
-type loop struct{}
+type loop struct{ brief bool }
+
+// lasts is how long a measurement takes.
+func (l loop) lasts(s settings) time.Duration {
+	if l.brief {
+		return s.loop / 2
+	}
+	return s.loop
+}
 
 // longestTrackable is what longer waits are recorded as.
 const longestTrackable = int64(time.Minute)
@@ -30,24 +38,26 @@ type caller struct {
 	sink  uint64
 }
 
-func (loop) measure(in *instance, goroutines int, s settings, _ *plan) (sample, error) {
+func (l loop) measure(in *instance, goroutines int, s settings, _ *plan) (sample, error) {
+	lasts := l.lasts(s)
 	callers := make([]*caller, goroutines)
 	for i := range callers {
 		callers[i] = &caller{waits: newHistogram()}
 	}
-	if _, err := calibrate(in, goroutines, s.loop/20); err != nil { // to warm up
+	if _, err := calibrate(in, goroutines, lasts/20); err != nil { // to warm up
 		return sample{}, err
 	}
 	runtime.GC()
 	start := make(chan struct{})
 	var began time.Time
+	does := in.ops(goroutines)
 	var ready, done sync.WaitGroup
-	for _, c := range callers {
+	for i, c := range callers {
 		ready.Add(1)
 		done.Go(func() {
 			ready.Done()
 			<-start
-			c.run(in.op, s.work, began, s.loop)
+			c.run(does[i], s.work, began, lasts)
 		})
 	}
 	ready.Wait()
@@ -55,7 +65,7 @@ func (loop) measure(in *instance, goroutines int, s settings, _ *plan) (sample, 
 	began = time.Now()
 	close(start)
 	done.Wait()
-	return summary(callers, heap, s.loop)
+	return summary(callers, heap, lasts)
 }
 
 // run calls op and works by turns until the time is over. A call that ends later is

@@ -17,15 +17,16 @@ type settings struct {
 	tight    time.Duration // a measurement of the tight method
 	loop     time.Duration // a measurement of the closed loop
 	retained int           // how many to keep to see what one weighs
+	keys     int           // in a keyed subject
 	work     work          // of each caller in the closed loop
 }
 
 func thorough() settings {
-	return settings{rounds: 5, tight: 250 * time.Millisecond, loop: 2 * time.Second, retained: 10_000}
+	return settings{rounds: 5, tight: 250 * time.Millisecond, loop: 2 * time.Second, retained: 10_000, keys: 1_000_000}
 }
 
 func short() settings {
-	return settings{rounds: 1, tight: 2 * time.Millisecond, loop: 10 * time.Millisecond, retained: 200}
+	return settings{rounds: 1, tight: 2 * time.Millisecond, loop: 10 * time.Millisecond, retained: 200, keys: 1000}
 }
 
 // measure runs all cases. The rounds are the outermost loop and the subjects the
@@ -69,7 +70,7 @@ func measure(cases []benchCase, s settings, progress io.Writer) (results, error)
 }
 
 func once(c benchCase, sub subject, goroutines int, s settings, p *plan) (sample, error) {
-	in, err := sub.start()
+	in, err := sub.start(s)
 	if err != nil {
 		return sample{}, err
 	}
@@ -117,16 +118,18 @@ func calibrate(in *instance, goroutines int, target time.Duration) (int, error) 
 func burst(in *instance, goroutines, ops int) (sample, error) {
 	share := max(1, ops/goroutines)
 	wrong := make([]int, goroutines)
+	does := in.ops(goroutines)
 	start := make(chan struct{})
 	var ready, done sync.WaitGroup
 	for g := range goroutines {
 		ready.Add(1)
 		done.Go(func() {
+			op := does[g]
 			ready.Done()
 			<-start
 			bad := 0
 			for range share {
-				if !in.op() {
+				if !op() {
 					bad++
 				}
 			}
@@ -153,24 +156,28 @@ func noneWrong(wrong []int) error {
 	return nil
 }
 
-// retained measures what one idle subject keeps on the heap: op makes one, and the
-// instance holds on to it.
-type retained struct{}
+// retained measures what one idle subject, or one key of it, keeps on the heap: op makes
+// one, and the instance holds on to it.
+type retained struct{ keys bool }
 
-func (retained) measure(in *instance, _ int, s settings, _ *plan) (sample, error) {
+func (r retained) measure(in *instance, _ int, s settings, _ *plan) (sample, error) {
+	n, op := s.retained, in.ops(1)[0]
+	if r.keys {
+		n = s.keys
+	}
 	before := settledHeap()
 	heap := watchHeap()
 	began := time.Now()
-	for range s.retained {
-		if !in.op() {
+	for range n {
+		if !op() {
 			return sample{}, fmt.Errorf("1 %w", errWrong)
 		}
 	}
 	elapsed := time.Since(began)
-	got := sample{NsPerOp: float64(elapsed) / float64(s.retained)}
-	got.AllocsPerOp, got.BytesPerOp = heap.per(s.retained)
+	got := sample{NsPerOp: float64(elapsed) / float64(n)}
+	got.AllocsPerOp, got.BytesPerOp = heap.per(n)
 	got.OpsPerS = 1e9 / got.NsPerOp
-	got.RetainedBytes = max(0, (settledHeap()-before)/float64(s.retained))
+	got.RetainedBytes = max(0, (settledHeap()-before)/float64(n))
 	runtime.KeepAlive(in)
 	return got, nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // tables shows ns per call at each number of goroutines, and what a call allocates.
-func (tight) tables(c benchCase, rs results) []table {
+func (tight) tables(c benchCase, rs results, _ settings) []table {
 	t := table{title: "ns per call, and times " + c.baseline + "'s", head: []string{"subject"}, left: 1}
 	for _, g := range c.goroutines {
 		t.head = append(t.head, plural(g, "goroutine"), "")
@@ -28,10 +28,10 @@ func (tight) tables(c benchCase, rs results) []table {
 }
 
 // tables shows throughput and waits, a table for each number of callers.
-func (loop) tables(c benchCase, rs results) []table {
+func (l loop) tables(c benchCase, rs results, s settings) []table {
 	var all []table
 	for _, g := range c.goroutines {
-		t := table{title: plural(g, "caller"), left: 1, head: []string{
+		t := table{title: fmt.Sprintf("%s for %v", plural(g, "caller"), l.lasts(s)), left: 1, head: []string{
 			"subject", "M calls/s", "× " + c.baseline, "p50", "p99", "p99.9", "p99.99", "longest", "calls of a caller",
 		}}
 		base, _ := rs.find(c.name, c.baseline, g)
@@ -47,7 +47,7 @@ func (loop) tables(c benchCase, rs results) []table {
 }
 
 // tables shows what one idle subject weighs and what it takes to make one.
-func (retained) tables(c benchCase, rs results) []table {
+func (retained) tables(c benchCase, rs results, _ settings) []table {
 	t := table{head: []string{"subject", "bytes kept", "× " + c.baseline, "µs to make", "allocs to make"}, left: 1}
 	base, _ := rs.find(c.name, c.baseline, 1)
 	for _, s := range c.subjects {
@@ -84,8 +84,7 @@ others do not get in its way, and with as little work as this a goroutine may be
 starts. **The closed loop is the one to believe**: each caller works for %s between calls, of which
 %s go into timing the call, and every call is timed. "p99" is a quantile of each round, and
 the median of those; "longest" is the longest wait of all rounds, and "calls of a caller" says how many calls
-the caller with the fewest and the one with the most completed in %v, in the round where they were furthest
-apart. With more callers than processors, each caller also waits for the others' time slices; a subject that
+the caller with the fewest and the one with the most completed, in the round where they were furthest apart. With more callers than processors, each caller also waits for the others' time slices; a subject that
 never blocks leaves that to the Go scheduler, so look at how the floor does before blaming somebody. A caller
 that waits does not call meanwhile, so one long wait is one sample, however many calls it held up.
 
@@ -108,7 +107,7 @@ func page(all []family, rs results, m machine, s settings) string {
 	for _, f := range all {
 		for _, c := range f.cases {
 			fmt.Fprintf(&b, "## %s\n\n%s\n\n", c.name, c.about)
-			for _, t := range c.how.tables(c, rs) {
+			for _, t := range c.how.tables(c, rs, s) {
 				b.WriteString(t.String() + "\n")
 			}
 		}
@@ -117,7 +116,7 @@ func page(all []family, rs results, m machine, s settings) string {
 	fmt.Fprintf(&b, "## Budgets\n\n%s\n", budgetSummary(verdicts, missed))
 	b.WriteString(budgetTable(verdicts).String() + "\n")
 	b.WriteString(notes)
-	fmt.Fprintf(&b, howToRead, plural(s.rounds, "round"), nanos(float64(ownWork)), nanos(float64(m.Work.clock)), s.loop)
+	fmt.Fprintf(&b, howToRead, plural(s.rounds, "round"), nanos(float64(ownWork)), nanos(float64(m.Work.clock)))
 	return b.String()
 }
 
