@@ -32,3 +32,24 @@ func (c Counts) Balanced() bool {
 		c.Granted == c.Reported+c.Reclaimed+c.InFlight &&
 		c.Reported == c.Success+c.Failure+c.Dropped+c.Ignored
 }
+
+// Plus returns the sums of both, as of two parts of one guard.
+func (c Counts) Plus(d Counts) Counts {
+	c.Asked += d.Asked
+	c.Granted += d.Granted
+	c.Success += d.Success
+	c.Failure += d.Failure
+	c.Dropped += d.Dropped
+	c.Ignored += d.Ignored
+	c.Reported += d.Reported
+	c.Rejected += d.Rejected
+	c.Cancelled += d.Cancelled
+	c.Waiting += d.Waiting
+	c.Reclaimed += d.Reclaimed
+	c.InFlight += d.InFlight
+	c.Stale += d.Stale
+	c.Repeated += d.Repeated
+	c.Unknown += d.Unknown
+	c.Restarts += d.Restarts
+	return c
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"testing"
 	"time"
 
@@ -136,6 +137,21 @@ func TestCountsBalance(t *testing.T) {
 		c := whole
 		if change(&c); c.Balanced() {
 			t.Errorf("one more %s balances all the same", name)
+		}
+	}
+}
+
+func TestCountsOfPartsAddUpInEveryField(t *testing.T) {
+	var a, b patterns.Counts
+	va, vb := reflect.ValueOf(&a).Elem(), reflect.ValueOf(&b).Elem()
+	for i := range va.NumField() {
+		va.Field(i).SetUint(uint64(i))
+		vb.Field(i).SetUint(100)
+	}
+	sum := reflect.ValueOf(a.Plus(b))
+	for i := range sum.NumField() {
+		if got := sum.Field(i).Uint(); got != uint64(i)+100 {
+			t.Errorf("%s is %d", sum.Type().Field(i).Name, got)
 		}
 	}
 }
