@@ -105,7 +105,7 @@ func FuzzMeters(f *testing.F) {
 	f.Fuzz(func(t *testing.T, t1 int64, c1 uint64, l1 float64, t2 int64, c2 uint64, l2 float64) {
 		var m Meter
 		var th Throttle
-		period := time.Duration(t1)
+		period := time.Duration(max(t1, 1))
 		check := func(share float64, ok bool) {
 			t.Helper()
 			if ok && (!(share >= 0) || math.IsInf(share, 0)) {

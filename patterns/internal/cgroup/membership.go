@@ -16,7 +16,7 @@ type Membership struct {
 // ParseMembership reads /proc/self/cgroup.
 func ParseMembership(text []byte) (Membership, error) {
 	var m Membership
-	for text = bytes.TrimRight(text, "\n"); len(text) > 0; {
+	for len(text) > 0 {
 		var line []byte
 		line, text, _ = bytes.Cut(text, newline())
 		id, rest, ok1 := bytes.Cut(line, []byte{':'})

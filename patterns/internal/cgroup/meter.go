@@ -38,7 +38,7 @@ func (m *Meter) Sample(now patterns.Instant, spent uint64, limit float64) (share
 		return 0, false
 	}
 	share = float64(spent-last.spent) / (float64(now.Sub(last.at)) * limit)
-	return share, !math.IsInf(share, 0) && !math.IsNaN(share)
+	return share, !math.IsInf(share, 0)
 }
 
 // Throttle turns a group's counts of periods into the share of those since the last
@@ -50,7 +50,7 @@ type Throttle struct {
 }
 
 // Sample takes nr_periods and nr_throttled of a group whose quota is for a time of
-// period. There is no share at the first reading, if a counter went back, and as long
+// period, above 0. There is no share at the first reading, if a counter went back, and as long
 // as no period has ended: the readings then add up. But the kernel counts no periods of
 // a group that has nothing to run, so that two whole ones without any were idle, and
 // that is a share of 0.
@@ -62,7 +62,7 @@ func (t *Throttle) Sample(now patterns.Instant, periods, throttled uint64, perio
 		return 0, false
 	}
 	if periods == last.periods {
-		if now.Sub(last.at)/2 < max(period, 1) {
+		if now.Sub(last.at)/2 < period {
 			return 0, false
 		}
 		*t = next

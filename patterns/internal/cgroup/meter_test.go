@@ -116,6 +116,7 @@ func TestThrottle(t *testing.T) {
 		{"two periods' time without one was idle", []counts{{0, 10, 1}, {200*ms - 1, 10, 1}, {200 * ms, 10, 1}, {300 * ms, 10, 1}, {400 * ms, 10, 1}}, []float64{none, none, 0, none, 0}},
 		{"the counters go back", []counts{{0, 10, 5}, {500 * ms, 3, 1}, {1000 * ms, 7, 3}}, []float64{none, none, 0.5}},
 		{"one of the counters goes back", []counts{{0, 10, 5}, {500 * ms, 13, 4}, {1000 * ms, 17, 6}}, []float64{none, none, 0.5}},
+		{"the other one does", []counts{{0, 10, 5}, {500 * ms, 3, 6}, {1000 * ms, 7, 8}}, []float64{none, none, 0.5}},
 		{"the clock goes back", []counts{{500 * ms, 0, 0}, {0, 4, 2}, {500 * ms, 8, 6}}, []float64{none, none, 1}},
 	}
 	for _, tt := range tests {

@@ -74,6 +74,7 @@ func TestFiles(t *testing.T) {
 		{"v1 without cpu", member("4:memory:/m\n"), "{    /m}"},
 		{"a hybrid: memory in v1, cpu in v2", member("4:memory:/m\n0::/u\n"), "{/u    /m}"},
 		{"a line cut off", member("0::/u\n4:mem"), "error"},
+		{"a number that is none", member("x:cpu:/u\n0::/u"), "error"},
 		{"a path that is none", member("0::u"), "error"},
 		{"no path", member("0::"), "error"},
 		{"no number", member("x::/u"), "error"},
@@ -90,6 +91,7 @@ func TestFiles(t *testing.T) {
 		{"negative pressure", psi("some avg10=-1 avg60=0 avg300=0 total=1"), "error"},
 		{"pressure cut off in its second line", psi("some avg10=0 avg60=0 avg300=0 total=1\nfull avg10=0."), "error"},
 		{"too much pressure", psi("some avg10=1" + strings.Repeat("0", 400) + " avg60=0 avg300=0 total=1"), "error"},
+		{"the first line of full counts", psi("some avg10=0 avg60=0 avg300=0 total=1\nfull avg10=0 avg60=0 avg300=0 total=2\nfull x"), "{{0 0 0 1} {0 0 0 2} true}"},
 		{"the first line of some counts", psi("some avg10=0 avg60=0 avg300=0 total=1\nsome x"), "{{0 0 0 1} {0 0 0 0} false}"},
 	}
 	for _, tt := range tests {

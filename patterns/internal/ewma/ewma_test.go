@@ -132,7 +132,7 @@ func TestAverage(t *testing.T) {
 		{"NaN and the infinities do not count", time.Second, []sample{{0, 5}, {s, math.NaN()}, {s, math.Inf(1)}, {s, math.Inf(-1)}}, 5, 0},
 		{"nor as the first", time.Second, []sample{{0, math.NaN()}, {1, 5}}, 5, 0},
 		{"the largest numbers do not overflow", time.Second, []sample{{0, math.MaxFloat64}, {s, -math.MaxFloat64}}, math.MaxFloat64 * (2/math.E - 1), 1e-15},
-		{"a constant stays what it is", time.Second, []sample{{0, 0.1}, {1, 0.1}, {s, 0.1}, {s + 7, 0.1}, {3 * s, 0.1}}, 0.1, 0},
+		{"a constant stays what it is, to the last bit", time.Second, []sample{{0, 0.4}, {23 * s / 10, 0.4}}, 0.4, 0},
 		{"a tiny step counts for what it is", time.Hour, []sample{{0, 0}, {1, 1}}, 1 / 3.6e12, 1e-12},
 	}
 	for _, tt := range tests {
