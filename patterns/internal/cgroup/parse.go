@@ -51,8 +51,8 @@ func Stat(text []byte, key string) (uint64, error) {
 	for len(text) > 0 {
 		var line []byte
 		line, text, _ = bytes.Cut(text, newline())
-		name, value, ok := bytes.Cut(line, space())
-		if !ok || string(name) != key {
+		name, value, _ := bytes.Cut(line, space())
+		if string(name) != key {
 			continue
 		}
 		n, ok := number(bytes.TrimSpace(value))
