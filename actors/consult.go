@@ -1,6 +1,10 @@
 package actors
 
-import "context"
+import (
+	"context"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
 
 // Consult asks the guard's rules a question of the pattern's own and returns the answer.
 // The error is what the rules say, ErrUnsupported if they do not know the question, ctx's,
@@ -51,7 +55,11 @@ func (s *shell) consult(question any) (any, error) {
 	case s.consultant == nil:
 		return nil, ErrUnsupported
 	}
-	c := s.consultant.Consult(s.now(), question)
+	now := s.now()
+	if s.waiters.count > 0 {
+		s.follow(question)
+	}
+	c := s.consultant.Consult(now, question)
 	if c.Answer == nil && c.Err == nil {
 		c.Err = ErrUnsupported
 	}
@@ -63,11 +71,24 @@ func (s *shell) consult(question any) (any, error) {
 	if s.crashes != nil {
 		s.crashes.after(Consult{})
 	}
-	if c.Dirty {
+	switch {
+	case c.Freed:
+		s.freed(c.Dirty)
+	case c.Dirty:
 		s.settle()
 	}
-	if c.Freed {
-		s.moved()
-	}
 	return c.Answer, c.Err
+}
+
+// follow tells the rules who waits before the question.
+func (s *shell) follow(question any) {
+	f, ok := s.consultant.(Follower)
+	if !ok {
+		return
+	}
+	r := patterns.Request{}
+	if q, ok := question.(Addressed); ok {
+		r.Key = q.ShardKey()
+	}
+	f.Behind(s.waiters.view(&r))
 }

@@ -148,3 +148,11 @@ type Consultant interface {
 	// both nil; the host then refuses it with ErrUnsupported.
 	Consult(now patterns.Instant, question any) patterns.Consultation
 }
+
+// Follower is a Consultant whose questions may ask for permits, as requests do, and then
+// must not overtake those who wait.
+type Follower interface {
+	// Behind says who waits for the key of an Addressed question, or of none otherwise,
+	// before Consult is asked. It is not called while nobody waits at all.
+	Behind(q patterns.Queue)
+}
