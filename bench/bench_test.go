@@ -231,6 +231,61 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+func TestKeysAreDistinctAndAllAreWalked(t *testing.T) {
+	keys := makeKeys(1000)
+	for what, next := range map[string]func() string{"one walker": keys.walk(), "another": keys.walk()} {
+		seen := map[string]bool{}
+		for range keys.len() {
+			seen[next()] = true
+		}
+		if len(seen) != 1000 {
+			t.Errorf("%s saw %d keys", what, len(seen))
+		}
+	}
+	seen := map[string]bool{}
+	for key := range keys.each {
+		seen[key] = true
+	}
+	if len(seen) != 1000 || !seen[keys.first()] || len(keys.first()) != keyWidth {
+		t.Errorf("%d keys, the first is %q", len(seen), keys.first())
+	}
+	if a, b := keys.walk()(), keys.walk()(); a == b {
+		t.Errorf("two walkers begin with %q", a)
+	}
+}
+
+// The floors are whole limiters, or they would be no fair floors.
+func TestFloorOfLimiters(t *testing.T) {
+	q := quota{count: 1, per: time.Hour, burst: 3}
+	b := newBucket(q)
+	k := &buckets{fullAt: map[string]time.Duration{}, born: time.Now(), rule: q.rule()}
+	for name, allow := range map[string]func() bool{
+		"bucket": b.allow, "key a": func() bool { return k.allow("a") }, "key b": func() bool { return k.allow("b") },
+	} {
+		for range q.burst {
+			if !allow() {
+				t.Errorf("%s refuses within its burst", name)
+			}
+		}
+		if allow() {
+			t.Errorf("%s lets through more than its burst", name)
+		}
+	}
+	b.born = b.born.Add(-q.per)
+	if !b.allow() || b.allow() {
+		t.Error("not one permit came back in its time")
+	}
+	b.born = b.born.Add(-100 * q.per)
+	for range q.burst {
+		if !b.allow() {
+			t.Fatal("a bucket does not fill up")
+		}
+	}
+	if b.allow() {
+		t.Error("a bucket holds more than its burst")
+	}
+}
+
 // crossed reports whether a call under do got in, while those already in it are held.
 func crossed(do func(context.Context, task) (int, error)) bool {
 	v, err := do(context.Background(), succeed)

@@ -10,7 +10,7 @@ type family struct {
 }
 
 // families lists every family. A new one adds itself here.
-func families() []family { return []family{breakers(), bulkheads(), valves()} }
+func families() []family { return []family{breakers(), limiters(), keyed(), bulkheads(), valves()} }
 
 // benchCase compares subjects at one job.
 type benchCase struct {

@@ -29,7 +29,7 @@ type panel struct {
 	unit     float64 // what a bar's label counts in
 	subjects []string
 	groups   []int  // goroutines, a bar each
-	callers  string // what goroutines are called here
+	callers  string // what goroutines are called here; "" if there is one group, which says nothing
 	beyond   string // the subject that may leave the scale; "" for none
 }
 
@@ -168,6 +168,9 @@ func cut(c *draw.Canvas, bar vg.Rectangle) {
 // legend draws a sample of each group's color above the bars.
 func (b *bars) legend(c draw.Canvas, at vg.Point) {
 	const side = 8
+	if b.callers == "" {
+		return
+	}
 	label := style(9, font.WeightNormal)
 	label.YAlign = text.YCenter
 	for i, g := range b.groups {

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sethvargo/go-limiter/memorystore"
+	"github.com/throttled/throttled/v2"
+	"github.com/throttled/throttled/v2/store/memstore"
+	"golang.org/x/time/rate"
+)
+
+// lasting is enough for a hot key, and what one permit of it takes to come back is longer
+// than a measurement, so that no key may be forgotten meanwhile.
+var lasting = quota{count: 1, per: 10 * time.Second, burst: 4e8}
+
+// keyTaker is asked whether one more may pass under a key.
+type keyTaker struct {
+	allow func(key string) bool
+	stop  func()
+}
+
+type keyedLimiter struct {
+	name string
+	open func(q quota, keys int) (keyTaker, error)
+}
+
+func keyedLimiters() []keyedLimiter {
+	return []keyedLimiter{
+		{"xrate-map", openXRateMap},
+		{"xrate-sharded", openXRateSharded},
+		{"throttled", openThrottled},
+		{"sethvargo", openSethvargo},
+		{"mutex", func(q quota, _ int) (keyTaker, error) {
+			b := &buckets{fullAt: map[string]time.Duration{}, born: time.Now(), rule: q.rule()}
+			return keyTaker{allow: b.allow, stop: func() {}}, nil
+		}},
+	}
+}
+
+func keyed() family {
+	const allow, hot, memory = "keyed/allow", "keyed/hot", "keyed/memory"
+	all := keyedSubjects(startWalking)
+	return family{
+		cases: []benchCase{
+			{
+				name: allow, baseline: "xrate-map", how: tight{}, goroutines: loopedAt, subjects: all,
+				about: "A limiter that knows a million keys is asked for one after the other, in random order. All have used some.",
+			},
+			{
+				name: allow + "/loop", baseline: "xrate-map", how: loop{brief: true}, goroutines: loopedAt, subjects: all,
+				about: "As keyed/allow, but each caller has 0.5 µs of work of its own between two calls.",
+			},
+			{
+				name: hot, baseline: "xrate-map", how: tight{}, goroutines: calledAt, subjects: keyedSubjects(startHot),
+				about: "A limiter that knows a million keys is asked for always the same one.",
+			},
+			{
+				name: memory, baseline: "xrate-map", how: retained{keys: true}, goroutines: []int{1},
+				subjects: keyedSubjects(startFilling),
+				about:    "A million keys are asked for, once each: what does a limiter keep of one? Each key is a string of its own.",
+			},
+		},
+	}
+}
+
+func keyedSubjects(start func(keyTaker, keyset) (*instance, error)) []subject {
+	var subjects []subject
+	for _, l := range keyedLimiters() {
+		subjects = append(subjects, subject{l.name, func(s settings) (*instance, error) {
+			t, err := l.open(lasting, s.keys)
+			if err != nil {
+				return nil, err
+			}
+			in, err := start(t, keysOf(s.keys))
+			if err != nil {
+				t.stop()
+				return nil, err
+			}
+			in.stop = t.stop
+			return in, nil
+		}})
+	}
+	return subjects
+}
+
+// fill makes all keys known.
+func fill(t keyTaker, keys keyset) error {
+	for key := range keys.each {
+		if !t.allow(key) {
+			return fmt.Errorf("%w: key %q at its first request", errRefused, key)
+		}
+	}
+	return nil
+}
+
+func startWalking(t keyTaker, keys keyset) (*instance, error) {
+	return &instance{each: func() func() bool {
+		next := keys.walk()
+		return func() bool { return t.allow(next()) }
+	}}, fill(t, keys)
+}
+
+func startHot(t keyTaker, keys keyset) (*instance, error) {
+	key := keys.first()
+	return &instance{op: func() bool { return t.allow(key) }}, fill(t, keys)
+}
+
+func startFilling(t keyTaker, keys keyset) (*instance, error) {
+	next := keys.walk()
+	return &instance{op: func() bool { return t.allow(strings.Clone(next())) }}, nil
+}
+
+// xrates is what one finds in most services: a map of x/time/rate limiters.
+type xrates struct {
+	mu sync.Mutex
+	m  map[string]*rate.Limiter
+	_  [48]byte // to the end of the cache line, for an array of them
+}
+
+func (x *xrates) allow(q quota, key string) bool {
+	x.mu.Lock()
+	l := x.m[key]
+	if l == nil {
+		l = newXRate(q)
+		x.m[key] = l
+	}
+	x.mu.Unlock()
+	return l.Allow()
+}
+
+func openXRateMap(q quota, _ int) (keyTaker, error) {
+	x := &xrates{m: map[string]*rate.Limiter{}}
+	return keyTaker{allow: func(key string) bool { return x.allow(q, key) }, stop: func() {}}, nil
+}
+
+// openXRateSharded makes the same with 256 maps.
+func openXRateSharded(q quota, _ int) (keyTaker, error) {
+	shards := new([256]xrates)
+	for i := range shards {
+		shards[i].m = map[string]*rate.Limiter{}
+	}
+	seed := maphash.MakeSeed()
+	return keyTaker{
+		allow: func(key string) bool { return shards[maphash.String(seed, key)%256].allow(q, key) },
+		stop:  func() {},
+	}, nil
+}
+
+func openThrottled(q quota, keys int) (keyTaker, error) {
+	store, err := memstore.NewCtx(2 * keys) // the oldest key is dropped beyond that
+	if err != nil {
+		return keyTaker{}, err
+	}
+	every := throttled.PerDay(int(24 * time.Hour / (q.per / time.Duration(q.count))))
+	l, err := throttled.NewGCRARateLimiterCtx(store, throttled.RateQuota{MaxRate: every, MaxBurst: int(q.burst)})
+	if err != nil {
+		return keyTaker{}, err
+	}
+	l.SetMaxCASAttemptsLimit(1000) // with the usual 10 a hot key fails
+	ctx := context.Background()
+	return keyTaker{stop: func() {}, allow: func(key string) bool {
+		limited, _, err := l.RateLimitCtx(ctx, key, 1)
+		return !limited && err == nil
+	}}, nil
+}
+
+func openSethvargo(q quota, _ int) (keyTaker, error) {
+	ctx := context.Background()
+	store, err := memorystore.New(&memorystore.Config{Tokens: uint64(q.burst), Interval: 24 * time.Hour})
+	if err != nil {
+		return keyTaker{}, err
+	}
+	return keyTaker{stop: func() { _ = store.Close(ctx) }, allow: func(key string) bool {
+		_, _, _, ok, err := store.Take(ctx, key)
+		return ok && err == nil
+	}}, nil
+}
