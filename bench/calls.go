@@ -41,6 +41,9 @@ func (a admission) family() family {
 	name := a.pattern + "/call"
 	guards := slices.Concat(a.ours, yardsticks(), a.rivals)
 	looped := subjectsOf(guards, false)
+	if len(a.ours) > 0 {
+		a.budgets = append(callBudgets(name), a.budgets...)
+	}
 	return family{
 		cases: []benchCase{
 			{
@@ -53,7 +56,7 @@ func (a admission) family() family {
 				about:    "As " + name + ", but each caller has 0.5 µs of work of its own between two calls.",
 			},
 		},
-		budgets: append(callBudgets(name), a.budgets...),
+		budgets: a.budgets,
 		figures: []figure{{
 			file: a.pattern + ".svg", title: a.title + ": time of a guarded call, and throughput in a closed loop",
 			panels: callPanels(name, namesOf(looped)),

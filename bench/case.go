@@ -10,7 +10,9 @@ type family struct {
 }
 
 // families lists every family. A new one adds itself here.
-func families() []family { return []family{breakers(), limiters(), keyed(), bulkheads(), valves()} }
+func families() []family {
+	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads()}
+}
 
 // benchCase compares subjects at one job.
 type benchCase struct {
