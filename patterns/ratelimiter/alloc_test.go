@@ -56,7 +56,7 @@ func benchConfigs() map[string]Config {
 
 func TestCallsDoNotAllocate(t *testing.T) {
 	for name, cfg := range benchConfigs() {
-		for _, maxKeys := range []int{0, 1000} {
+		for _, maxKeys := range []int{NoKeys, 1000} {
 			cfg.MaxKeys = maxKeys
 			for ending, end := range map[string]func(*Machine, patterns.Instant, patterns.PermitID){"reported": report, "released": release} {
 				c := calls{m: newTestMachine(cfg), step: 1000, r: patterns.Request{Key: "a key"}, end: end}

@@ -37,9 +37,9 @@ func TestTakeUpTo(t *testing.T) {
 		n, taken int
 		after    time.Duration
 	}{{3, 3, 0}, {9, 2, 0}, {9, 0, 100 * ms}, {0, 0, 100 * ms}, {-1, 0, 100 * ms}} {
-		n, a := m.TakeUpTo(0, request("", tt.n))
-		if n != tt.taken || a.RetryAfter != tt.after || a.Allowed != (n > 0) {
-			t.Errorf("took %d of %d, %+v", n, tt.n, a)
+		a := m.TakeUpTo(0, request("", tt.n))
+		if a.N != tt.taken || a.RetryAfter != tt.after || a.Allowed != (a.N > 0) {
+			t.Errorf("took %d of %d, %+v", a.N, tt.n, a)
 		}
 	}
 }
@@ -48,14 +48,14 @@ func TestReservations(t *testing.T) {
 	m := newTestMachine(Config{Rate: Rate{10, sec, 1}})
 	for i, want := range []time.Duration{0, 100 * ms, 200 * ms} {
 		v, err := m.Reserve(0, request("", 1), sec)
-		if err != nil || v.At.Sub(0) != want {
-			t.Fatalf("booking %d is for %v, %v", i, v.At, err)
+		if err != nil || v.At.Sub(origin) != want || v.Weight != 1 || v.ID == 0 {
+			t.Fatalf("booking %d is %+v, %v", i, v, err)
 		}
-		if i == 2 {
-			m.Cancel(0, v)
+		if i == 2 && !m.Cancel(0, v) {
+			t.Error("cannot be cancelled")
 		}
 	}
-	if v, err := m.Reserve(0, request("", 1), 200*ms); err != nil || v.At.Sub(0) != 200*ms {
+	if v, err := m.Reserve(0, request("", 1), 200*ms); err != nil || v.At.Sub(origin) != 200*ms {
 		t.Errorf("what was cancelled cannot be booked again: %v, %v", v.At, err)
 	}
 	_, err := m.Reserve(0, request("", 1), 299*ms)
@@ -72,7 +72,88 @@ func TestReservations(t *testing.T) {
 			t.Errorf("a booking of %d: %v", n, err)
 		}
 	}
-	m.Cancel(0, Reservation{})
+	if m.Cancel(0, Reservation{}) {
+		t.Error("what was never booked is cancelled")
+	}
+}
+
+func TestAReservationIsGivenBackOnceAndAsLongAsItIsWorthSomething(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(*Machine, Reservation)
+		v      func(Reservation) Reservation
+		at     time.Duration
+		want   bool
+		free   time.Duration // when there is a permit again
+	}{
+		"before its time":       {at: 900 * ms, want: true, free: sec},
+		"at its time":           {at: sec, want: true, free: sec},
+		"half used up":          {at: 1050 * ms, want: true, free: 1050 * ms},
+		"when its time is over": {at: 1100 * ms, want: false, free: 1100 * ms},
+		"twice":                 {before: func(m *Machine, v Reservation) { m.Cancel(0, v) }, want: false, free: sec},
+		"after a Reset":         {before: func(m *Machine, _ Reservation) { newScript(t, m).run("reset") }, want: false},
+		"after a change":        {before: func(m *Machine, _ Reservation) { newScript(t, m).run("rate=20/s") }, want: false, free: 550 * ms},
+		"after a repair":        {before: func(m *Machine, _ Reservation) { m.Repair(0) }, want: false, free: 100 * ms},
+		"another's number":      {v: func(v Reservation) Reservation { v.Key = "other"; return v }, want: false, free: 1100 * ms},
+		"no number":             {v: func(v Reservation) Reservation { v.ID = 0; return v }, want: false, free: 1100 * ms},
+	} {
+		for _, key := range []string{"", "a key"} {
+			m := newTestMachine(Config{Rate: Rate{10, sec, 1}})
+			for range 10 { // until 1s
+				if _, err := m.Reserve(0, request(key, 1), time.Hour); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v, err := m.Reserve(0, request(key, 1), time.Hour)
+			if err != nil || v.At.Sub(origin) != sec {
+				t.Fatal(v, err)
+			}
+			if tt.before != nil {
+				tt.before(m, v)
+			}
+			if tt.v != nil {
+				v = tt.v(v)
+			}
+			now := patterns.Instant(tt.at)
+			got := m.Cancel(now, v)
+			free := m.Peek(now, request(key, 1)).RetryAfter + tt.at
+			if got != tt.want || free != max(tt.free, tt.at) {
+				t.Errorf("%s of %q: given back %v, the next passes at %v", name, key, got, free)
+			}
+			s := m.Snapshot(now, patterns.Counts{})
+			if refunded := tt.want || name == "twice"; s.Reserved != 11 || (s.Refunded == 1) != refunded {
+				t.Errorf("%s of %q: %d reserved, %d refunded", name, key, s.Reserved, s.Refunded)
+			}
+			if err := m.Check(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestOldReservationsAreForgottenAndTakeNoRoom(t *testing.T) {
+	m := newTestMachine(Config{Rate: Rate{1000, sec, 1}})
+	var first, last Reservation
+	for i := range maxGrants + 1 {
+		v, err := m.Reserve(0, request("", 1), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = v; i == 0 {
+			first = v
+		}
+	}
+	if len(m.booked.places) != maxGrants || m.Cancel(0, first) || !m.Cancel(0, last) {
+		t.Errorf("%d places; the first of one too many is known, or the last is not", len(m.booked.places))
+	}
+	m = newTestMachine(Config{Rate: Rate{1000, sec, 1}})
+	for i := range 10 * minGrants {
+		if _, err := m.Reserve(patterns.Instant(i)*1e6, request("", 1), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.booked.places) != minGrants {
+		t.Errorf("%d places for one at a time", len(m.booked.places))
+	}
 }
 
 func TestWindowsCannotBeBookedAhead(t *testing.T) {
@@ -105,92 +186,68 @@ func TestQuestionsInForcedStates(t *testing.T) {
 		if a := m.Peek(0, request("", 9)); a.Allowed != tt.pass || !tt.pass && a.RetryAfter != sec {
 			t.Errorf("%v: peek says %+v", tt.kind, a)
 		}
-		if n, a := m.TakeUpTo(0, request("", 9)); n != tt.taken || a.Allowed != tt.pass {
-			t.Errorf("%v: took %d, %+v", tt.kind, n, a)
+		if a := m.TakeUpTo(0, request("", 9)); a.N != tt.taken || a.Allowed != tt.pass {
+			t.Errorf("%v: took %d, %+v", tt.kind, a.N, a)
 		}
 		if a := m.Take(0, request("", 1)); a.Allowed != tt.pass || a.Remaining != tt.left {
 			t.Errorf("%v: %+v", tt.kind, a)
 		}
 		v, err := m.Reserve(0, request("", 9), 0)
-		if (err == nil) != tt.pass || tt.pass && v.At != 0 {
+		if (err == nil) != tt.pass || tt.pass && (!v.At.Equal(origin) || v.ID != 0) {
 			t.Errorf("%v: booked %v, %v", tt.kind, v, err)
 		}
-		m.Cancel(0, v)
-		if at, ok := m.Forecast(0, 5, request("", 1)); !ok || tt.pass && at != 0 || !tt.pass && at != second(1) {
-			t.Errorf("%v: forecast %v, %v", tt.kind, at, ok)
+		if m.Cancel(0, v) {
+			t.Errorf("%v: cancelled what was not booked", tt.kind)
 		}
 	}
 }
 
-// Forecast says when the last of a queue passes, if each passes as soon as it can.
-func TestForecastIsWhenAQueueIsServed(t *testing.T) {
+// Peek says when one who joins a queue passes, if each of it passes as soon as it can.
+func TestRetryAfterIsWhenAQueueIsServed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newTestMachine(drawConfig(t))
-		now, ahead := patterns.Instant(0), int64(0)
+		now, ahead := patterns.Instant(0), rapid.IntRange(0, 8).Draw(t, "ahead")
 		m.Take(now, request("", 1))
-		queue := rapid.SliceOfN(rapid.Just(1), 0, 8).Draw(t, "queue")
-		for _, n := range queue {
-			ahead += int64(n)
-		}
-		at, ok := m.Forecast(now, ahead, request("", 1))
-		if !ok {
-			t.Fatal("never")
-		}
-		for range append(queue, 1) {
+		m.Behind(patterns.Queue{Ahead: ahead})
+		forecast := m.Peek(now, request("", 1)).RetryAfter
+		m.Behind(patterns.Queue{})
+		for range ahead + 1 {
 			for a := m.Take(now, request("", 1)); !a.Allowed; a = m.Take(now, request("", 1)) {
 				now = now.Add(a.RetryAfter)
 			}
 		}
-		exact := m.cfg.Algorithm == TokenBucket || m.cfg.Algorithm == Smooth || m.cfg.Algorithm == WarmUp && m.law.Len() == 1
+		exact := m.law.Len() == 1 && m.cfg.Algorithm != SlidingWindow || m.cfg.Algorithm == TokenBucket || m.cfg.Algorithm == Smooth
 		// A wait rounds up, and so does each part of what warming up costs.
-		slack := time.Duration(3*len(queue) + 3)
-		if early := at.Sub(now); early > 0 && (m.cfg.Algorithm != WarmUp || early > slack) || exact && early < -slack {
-			t.Fatalf("%v: forecast %v, was %v", m.cfg.Algorithm, at, now)
+		slack := time.Duration(3*ahead + 3)
+		if early := forecast - now.Sub(0); early > 1 && (m.cfg.Algorithm != WarmUp || early > slack) || exact && early < -slack {
+			t.Fatalf("%v: forecast %v, was %v", m.cfg.Algorithm, forecast, now)
 		}
 	})
 }
 
-// A caller who waits is woken when it passes, and no earlier.
-func TestWakeIsWhenTheFirstWaiterPasses(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := newTestMachine(with(drawConfig(t), func(c *Config) { c.MaxWaiting = 5 }))
-		now := patterns.Instant(0)
-		for i := range uint64(20) {
-			now = now.Add(time.Duration(rapid.Int64Range(0, 100).Draw(t, "later")) * ms)
-			r := request("", rapid.IntRange(1, 2).Draw(t, "n"))
-			if m.Acquire(now, i, r).Verdict != patterns.Wait {
-				continue
-			}
-			at := m.Wake()
-			if d := m.Acquire(at-1, i, r); d.Verdict != patterns.Wait {
-				t.Fatalf("%v: passes before it is woken: %v", m.cfg.Algorithm, d)
-			}
-			if dirty := m.Tick(at); !dirty || m.Wake() != patterns.Never {
-				t.Fatalf("%v: nothing to do at Wake", m.cfg.Algorithm)
-			}
-			if d := m.Acquire(at, i, r); d.Verdict != patterns.Grant {
-				t.Fatalf("%v: woken, and does not pass: %v", m.cfg.Algorithm, d)
-			}
-			now = at
-		}
-	})
-}
-
-func TestWhoeverWaitsIsAskedWhenTheRulesChange(t *testing.T) {
-	waits := with(per(1, time.Hour), func(c *Config) { c.MaxWaiting = 5 })
-	for name, f := range map[string]func(*Machine){
-		"reset":       func(m *Machine) { _ = m.Operate(1, patterns.Operation{Kind: patterns.Reset}) },
-		"force-open":  func(m *Machine) { _ = m.Operate(1, patterns.Operation{Kind: patterns.ForceOpen}) },
-		"reconfigure": func(m *Machine) { m.Reconfigure(1, with(waits, func(c *Config) { c.Rate = MustParse("9/ms") })) },
-		"repair":      func(m *Machine) { m.Repair(1) },
-	} {
-		m := newTestMachine(waits)
-		m.Acquire(0, 1, request("", 1))
-		if d := m.Acquire(0, 2, request("", 1)); d.Verdict != patterns.Wait || !d.Dirty {
-			t.Fatal(d)
-		}
-		if f(m); m.Wake() > 1 || !m.Tick(1) {
-			t.Errorf("%s: whoever waits is asked at %v", name, m.Wake())
-		}
+func TestQuestionsDoNotOvertakeThoseWhoWait(t *testing.T) {
+	m := newTestMachine(Config{Rate: Rate{10, sec, 5}})
+	m.Take(0, request("", 2))
+	behind := func(ahead int) { m.Behind(patterns.Queue{Waiting: 1, Total: 1, Ahead: ahead}) }
+	behind(4)
+	if a := m.Take(0, request("", 1)); a.Allowed || a.RetryAfter != 200*ms {
+		t.Errorf("takes %+v", a)
+	}
+	behind(4)
+	if a := m.TakeUpTo(0, request("", 3)); a.N != 0 || a.Allowed || a.Remaining != 3 {
+		t.Errorf("takes up to %+v", a)
+	}
+	behind(4)
+	_, err := m.Reserve(0, request("", 1), time.Hour)
+	if e, ok := errors.AsType[*LimitError](err); !ok || e.Cause != CauseWaiters || e.RetryAt.Sub(origin) != 200*ms || e.Remaining != 3 {
+		t.Errorf("reserves: %+v", e)
+	}
+	behind(1) // whose time has come
+	if a := m.Peek(0, request("", 1)); a.Allowed || a.RetryAfter <= 0 {
+		t.Errorf("peeks %+v", a)
+	}
+	m.Behind(patterns.Queue{})
+	if a := m.Take(0, request("", 3)); !a.Allowed {
+		t.Errorf("nobody waits: %+v", a)
 	}
 }

@@ -31,16 +31,17 @@ type Config struct {
 	// Default 3.
 	ColdFactor float64
 
-	// MaxKeys is how many keys are told apart, up to 16,777,216. Each key of a Request
-	// then has the rates to itself; so have requests without a key. A key takes 27 to 60
-	// bytes where a permit of the rate takes whole nanoseconds, and its memory is free
+	// MaxKeys is how many keys are told apart, up to 16,777,216. Each key of a Request has
+	// the rates to itself; so have all requests without a key together. A key takes 27 to
+	// 60 bytes where a permit of the rate takes whole nanoseconds, and its memory is free
 	// again when it has used nothing that still counts. Further keys share 64 budgets.
-	// Excludes MaxWaiting. Default off: keys mean nothing.
+	// NoKeys means that keys mean nothing. Default 100,000, or as many as take 256 MiB.
 	MaxKeys int
 
-	// MaxWaiting is how many callers may wait for their turn, up to 1,000,000. Zero means
-	// what it says: whoever cannot pass now is refused. It cannot be changed while the
-	// limiter runs. Default 0.
+	// MaxWaiting is how many callers may wait for their turn, up to 1,000,000; where there
+	// are keys, how many of each key, and of all keys no more than 65,536 or MaxWaiting,
+	// whichever is more. Zero means what it says: whoever cannot pass now is refused.
+	// Default 0.
 	MaxWaiting int
 
 	// MaxWait is how long a caller waits at most, if its context does not end sooner. One
@@ -49,8 +50,8 @@ type Config struct {
 	MaxWait time.Duration
 
 	// Mode is patterns.Strict or patterns.Leased: one message per permit, or permits
-	// in bulk for speed. Only TokenBucket without MaxKeys leases, and never more than
-	// half of a burst; requests with a key or weight are never leased. Default Strict.
+	// in bulk for speed. Only TokenBucket leases, and never more than half of a burst;
+	// requests with a key or weight are never leased. Default Strict.
 	Mode patterns.Mode
 
 	// OnFailure is what callers get if the limiter's own actor fails for good:
@@ -105,11 +106,23 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("algorithm(%d)", uint8(a))
 }
 
+// NoKeys as MaxKeys means that all requests have the rates together, whatever their key.
+const NoKeys = -1
+
 const (
 	maxLog        = 10_000
 	maxColdFactor = 1000
 	maxKeys       = 1 << 24
 	maxWaiting    = 1_000_000
+	// maxWaitingKeys bounds how many wait in the queues of all keys together, unless
+	// MaxWaiting is more.
+	maxWaitingKeys = 1 << 16
+	// defaultKeys is how many keys are told apart unless they take more than
+	// defaultKeyWords.
+	defaultKeys     = 100_000
+	defaultKeyWords = 1 << 25
+	// keyWords are those of a fingerprint.
+	keyWords = 2
 	// maxKeyWords bounds what all keys together may come to take: 8 GiB.
 	maxKeyWords = 1 << 30
 )
@@ -121,8 +134,25 @@ func (c Config) withDefaults() Config {
 	}
 	c.Tiers = c.Tiers.withDefaults()
 	c.ColdFactor = cmp.Or(c.ColdFactor, 3)
+	if c.MaxKeys == 0 {
+		c.MaxKeys = c.defaultKeys()
+	}
 	return c
 }
+
+// defaultKeys is what MaxKeys is by default. Only logs are long enough to make it less.
+func (c Config) defaultKeys() int {
+	words := int64(keyWords)
+	if c.Algorithm == SlidingLog {
+		for _, r := range c.rates() {
+			words += 2 + min(max(r.Count, 0), maxLog)
+		}
+	}
+	return int(min(defaultKeys, defaultKeyWords/words))
+}
+
+// keyed reports whether keys mean something.
+func (c Config) keyed() bool { return c.MaxKeys > 0 }
 
 // rates are those that hold.
 func (c Config) rates() []Rate {
@@ -144,16 +174,14 @@ func (c Config) Validate() error {
 	f.Check(c.ColdFactor == 0 || c.ColdFactor >= 1 && c.ColdFactor <= maxColdFactor,
 		"ColdFactor", c.ColdFactor, fmt.Sprintf("must be from 1 to %d", maxColdFactor))
 
-	f.Check(c.MaxKeys >= 0 && c.MaxKeys <= maxKeys, "MaxKeys", c.MaxKeys,
-		fmt.Sprintf("must be from 0, which means off, to %d", maxKeys))
-	f.Check(c.MaxKeys <= 0 || c.MaxWaiting <= 0, "MaxKeys", c.MaxKeys,
-		"excludes MaxWaiting: callers of one key would wait behind those of another")
+	f.Check(c.MaxKeys >= NoKeys && c.MaxKeys <= maxKeys, "MaxKeys", c.MaxKeys,
+		fmt.Sprintf("must be NoKeys, or from 1 to %d", maxKeys))
 	f.Check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
 		fmt.Sprintf("must be from 0, which means that nobody waits, to %d", maxWaiting))
 	f.Check(c.MaxWait >= 0, "MaxWait", c.MaxWait, "must not be negative")
 	f.Check(c.MaxWait <= 0 || c.MaxWaiting != 0, "MaxWait", c.MaxWait, "needs MaxWaiting")
 	f.Common(c.Mode, c.OnFailure)
-	if !f.Any() && c.MaxKeys > 0 {
+	if !f.Any() && c.keyed() {
 		words := c.MaxKeys * c.build(0).Words()
 		f.Check(words <= maxKeyWords, "MaxKeys", c.MaxKeys, fmt.Sprintf("keys of %v would take %d GiB", c.Algorithm, words>>27))
 	}

@@ -27,6 +27,8 @@ func TestValidConfigs(t *testing.T) {
 		"the lowest rate":            {Rate: Rate{1, maxPer, 100}},
 		"the slowest burst":          {Rate: Rate{1, maxPer, maxFill / int64(maxPer)}},
 		"the most keys and overflow": {Rate: MustParse("10/second"), MaxKeys: maxKeys},
+		"no keys":                    {Rate: MustParse("10/second"), MaxKeys: NoKeys},
+		"keys that wait":             {Rate: MustParse("10/second"), MaxKeys: 1, MaxWaiting: 1},
 		"waiting":                    {Rate: MustParse("10/second"), MaxWaiting: maxWaiting, MaxWait: math.MaxInt64},
 		"the slowest warm-up":        {Rate: MustParse("10/second"), Algorithm: WarmUp, WarmUpFor: maxPer, ColdFactor: maxColdFactor},
 		"the fastest warm-up":        {Rate: MustParse("10/second"), Algorithm: WarmUp, WarmUpFor: 1, ColdFactor: 1},
@@ -80,10 +82,9 @@ func TestInvalidConfigsNameTheField(t *testing.T) {
 		{"cold factor above 1000", Config{Rate: ok, ColdFactor: 1001}, "ColdFactor"},
 		{"NaN cold factor", Config{Rate: ok, ColdFactor: nan}, "ColdFactor"},
 		{"infinite cold factor", Config{Rate: ok, ColdFactor: inf}, "ColdFactor"},
-		{"negative keys", Config{Rate: ok, MaxKeys: -1}, "MaxKeys"},
+		{"negative keys", Config{Rate: ok, MaxKeys: NoKeys - 1}, "MaxKeys"},
 		{"too many keys", Config{Rate: ok, MaxKeys: maxKeys + 1}, "MaxKeys"},
 		{"keys that would take too much", Config{Rate: MustParse("10000/second"), Algorithm: SlidingLog, MaxKeys: 110_000}, "MaxKeys"},
-		{"keys that wait", Config{Rate: ok, MaxKeys: 1, MaxWaiting: 1}, "MaxKeys"},
 		{"negative waiting", Config{Rate: ok, MaxWaiting: -1}, "MaxWaiting"},
 		{"too many waiting", Config{Rate: ok, MaxWaiting: maxWaiting + 1}, "MaxWaiting"},
 		{"negative wait", Config{Rate: ok, MaxWaiting: 1, MaxWait: -1}, "MaxWait"},
@@ -108,7 +109,7 @@ func TestInvalidConfigsNameTheField(t *testing.T) {
 }
 
 func TestEveryFaultIsNamedAtOnce(t *testing.T) {
-	err := Config{Tiers: Tiers{{Count: -1}, {Count: 1}}, ColdFactor: math.NaN(), MaxKeys: -1, MaxWaiting: -1, OnFailure: 9}.Validate()
+	err := Config{Tiers: Tiers{{Count: -1}, {Count: 1}}, ColdFactor: math.NaN(), MaxKeys: -2, MaxWaiting: -1, OnFailure: 9}.Validate()
 	want := []string{"Tiers", "Tiers", "ColdFactor", "MaxKeys", "MaxWaiting", "OnFailure"}
 	if got := faultyFields(err); !slices.Equal(got, want) {
 		t.Errorf("faults in %v, want %v", got, want)
@@ -147,6 +148,21 @@ func TestNewMachinePanicsIfNobodyValidated(t *testing.T) {
 	}
 }
 
+func TestTheDefaultNumberOfKeysTakesLittleMemory(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  Config
+		want int
+	}{
+		"a bucket":   {per(1000, sec), 100_000},
+		"two logs":   {Config{Tiers: Several(Rate{100, sec, 100}, Rate{1000, time.Hour, 1000}), Algorithm: SlidingLog}, 30_338},
+		"a long log": {Config{Rate: MustParse("10000/second"), Algorithm: SlidingLog}, 3354},
+	} {
+		if got := tt.cfg.withDefaults().MaxKeys; got != tt.want || tt.cfg.Validate() != nil {
+			t.Errorf("%s: %d keys, want %d", name, got, tt.want)
+		}
+	}
+}
+
 func TestDefaultsAreIdempotent(t *testing.T) {
 	for _, c := range []Config{{}, {Rate: Rate{Count: 1, Per: sec}}, {Tiers: Several(Rate{Count: 1, Per: sec})}} {
 		if once := c.withDefaults(); once != once.withDefaults() {
@@ -162,7 +178,7 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	def := reflect.ValueOf(Config{}.withDefaults())
-	said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
+	said := regexp.MustCompile(`Default ([^\s:]*[^\s,:.])`)
 	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
 	if len(fields) != def.NumField() {
 		t.Fatalf("found %d fields of %d", len(fields), def.NumField())
@@ -186,7 +202,7 @@ func says(text string, v reflect.Value) bool {
 	}
 	switch value := v.Interface().(type) {
 	case int:
-		return strconv.Itoa(value) == text
+		return strconv.Itoa(value) == strings.ReplaceAll(text, ",", "")
 	case float64:
 		return strconv.FormatFloat(value, 'g', -1, 64) == text
 	case fmt.Stringer: // token-bucket for TokenBucket

@@ -20,9 +20,13 @@ const (
 	CauseNone Cause = ""
 	// CauseRate refused: one of the rates has too little left.
 	CauseRate Cause = "rate"
-	// CauseMaxWait refused: the turn would come later than Config.MaxWait or the
-	// Request's Deadline lets a caller wait.
+	// CauseMaxWait refused: the turn would come, or has come, later than Config.MaxWait or
+	// the caller's own deadline lets it wait.
 	CauseMaxWait Cause = "max-wait"
+	// CauseQueue refused: as many wait as may.
+	CauseQueue Cause = "queue"
+	// CauseWaiters refused: others wait, who would be overtaken by one that does not.
+	CauseWaiters Cause = "waiters"
 	// CauseOverflow refused: there are Config.MaxKeys keys, and the budget that all
 	// others share is used up.
 	CauseOverflow Cause = "overflow"
@@ -47,7 +51,7 @@ type LimitError struct {
 	// Limit is the most that Rate ever lets pass at once, and Remaining what it would let
 	// pass now, which is too little.
 	Limit, Remaining int64
-	// RetryAt is when the same request passes if nothing else happens. With keys it is
+	// RetryAt is when the same request passes if nothing else happens. Of a key it is
 	// rounded up to a millisecond. Zero if unknown: forced without an end.
 	RetryAt time.Time
 	// ResetAt is when Rate is whole again if nothing else happens, rounded as RetryAt.

@@ -26,9 +26,11 @@ type (
 		At       time.Time
 	}
 
-	// Limited says that requests are refused. There is at most one in a second.
+	// Limited says that requests are refused. There is at most one in a second, from each of
+	// the limiter's actors.
 	Limited struct {
 		Name    string // the limiter's
+		Shard   int    // which of its actors says so
 		Cause   Cause
 		Rate    Rate   // that refused the last one
 		Refused uint64 // since the Limited before
@@ -36,10 +38,11 @@ type (
 	}
 
 	// KeyOverflow says that keys share a budget because there are too many of them. There
-	// is at most one in a second.
+	// is at most one in a second, from each of the limiter's actors.
 	KeyOverflow struct {
 		Name     string // the limiter's
-		Keys     int    // that have a budget of their own
+		Shard    int    // which of its actors says so
+		Keys     int    // that have a budget of their own in that actor
 		Requests uint64 // of other keys, since the KeyOverflow before
 		At       time.Time
 	}

@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"math"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -9,7 +10,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/internal/rate"
 )
 
-// keys are the budgets of a limiter with Config.MaxKeys. A key is known by its
+// keys are the budgets of requests with a key. A key is known by its
 // fingerprint. One that has used nothing that still counts needs no record, so that a
 // record may be dropped as soon as that is so and never before: to drop one that counts
 // would give its key a fresh budget. When there is no room, further keys share
@@ -23,9 +24,8 @@ type keys struct {
 	version   uint32   // of law; changes[i] made version − len(changes) + i + 1
 	overrides map[fingerprint.Key]*override
 
-	shares     []uint64 // overflowShares budgets
-	overflowed uint64   // requests that met one of them
-	scratch    []uint64 // of a key that is not known yet
+	shares  []uint64 // overflowShares budgets
+	scratch []uint64 // of a key that is not known yet
 
 	recent      [maxRecent]byte // the last key
 	recentLen   int             // -1: none
@@ -79,6 +79,16 @@ const (
 	sweepSoon      = 10 * time.Millisecond
 	sweepLate      = time.Second
 )
+
+// shareOf is how many keys one of several shards may have. The hash that deals keys out to
+// them is uneven by a few square roots: five of them are more than ever happens.
+func shareOf(maxKeys, shards int) int {
+	if shards < 2 {
+		return maxKeys
+	}
+	each := maxKeys/shards + 1
+	return each + 5*int(math.Sqrt(float64(each)))
+}
 
 func newKeys(seed fingerprint.Seed, l *law, maxKeys int, now patterns.Instant) *keys {
 	k := &keys{seed: seed, recentLen: -1, sweepAt: patterns.Never}

@@ -34,7 +34,7 @@ func keysAreLimiters(t *rapid.T) {
 		key := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e"}).Draw(t, "key")
 		twin := twins[key]
 		if twin == nil {
-			twin = NewMachine(Params{Name: "test", Origin: origin, Now: max(now, keyed.hi), Config: cfg})
+			twin = NewMachine(Params{Name: "test", Origin: origin, Now: max(now, keyed.hi), Config: alone(cfg)})
 			twins[key] = twin
 		}
 		keyed.settle(now)
@@ -70,10 +70,10 @@ func keysAreLimiters(t *rapid.T) {
 			cfg = to
 			keyed.Reconfigure(now, with(cfg, func(c *Config) { c.MaxKeys = 50 }))
 			for key, m := range twins {
-				if m.law.Fresh(m.single, int64(m.hi)) {
+				if key != "" && m.law.Fresh(m.single, int64(m.hi)) {
 					delete(twins, key) // as if it had never been
 				}
-				m.Reconfigure(now, cfg)
+				m.Reconfigure(now, alone(cfg))
 			}
 		case 9:
 			if got, want := keyed.Peek(now, request(key, 1)), twin.Peek(now, request(key, 1)); got != want {
@@ -85,6 +85,8 @@ func keysAreLimiters(t *rapid.T) {
 		}
 	}
 }
+
+func alone(c Config) Config { c.MaxKeys = NoKeys; return c }
 
 func drawConfig(t *rapid.T) Config {
 	c := Config{Algorithm: Algorithm(rapid.IntRange(0, int(WarmUp)).Draw(t, "algorithm"))}
@@ -125,7 +127,7 @@ func TestKeysOfAnyLengthAreToldApart(t *testing.T) {
 // A caller may use the bytes of a key again, where it made the string without a copy.
 func TestTheLastKeyIsRememberedByItsBytes(t *testing.T) {
 	m := newTestMachine(with(per(1, sec), func(c *Config) { c.MaxKeys = 10 }))
-	a := m.keys.print("alice")
+	a := m.known().print("alice")
 	if b := m.keys.print("alicf"); a == b || m.keys.print("alice") != a || m.keys.print("alic") == a {
 		t.Error("two keys are one")
 	}
@@ -294,10 +296,11 @@ func TestOverridesAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	for name, err := range map[string]error{
-		"no rate":         m.Override(0, "0"),
-		"a bad rate":      m.Override(0, "0", Rate{Count: -1, Per: sec}),
-		"too many":        m.Override(0, "0", Rate{1, sec, 1}, Rate{2, sec, 2}, Rate{3, sec, 3}, Rate{4, sec, 4}, Rate{5, sec, 5}),
-		"without MaxKeys": newTestMachine(per(1, sec)).Override(0, "0", Rate{Count: 3, Per: sec}),
+		"no rate":     m.Override(0, "0"),
+		"a bad rate":  m.Override(0, "0", Rate{Count: -1, Per: sec}),
+		"too many":    m.Override(0, "0", Rate{1, sec, 1}, Rate{2, sec, 2}, Rate{3, sec, 3}, Rate{4, sec, 4}, Rate{5, sec, 5}),
+		"no key":      m.Override(0, "", Rate{Count: 3, Per: sec}),
+		"with NoKeys": newTestMachine(alone(per(1, sec))).Override(0, "0", Rate{Count: 3, Per: sec}),
 	} {
 		if err == nil {
 			t.Errorf("%s is taken", name)

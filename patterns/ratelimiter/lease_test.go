@@ -88,10 +88,9 @@ func TestLentPermitsCountForTwiceTheirTimeAtLeast(t *testing.T) {
 	}
 }
 
-func TestOnlyTokenBucketsWithoutKeysLend(t *testing.T) {
+func TestOnlyTokenBucketsLend(t *testing.T) {
 	for name, c := range map[string]Config{
 		"strict":         per(100, sec),
-		"keys":           with(leased(per(100, sec)), func(c *Config) { c.MaxKeys = 9 }),
 		"sliding window": with(leased(per(100, sec)), func(c *Config) { c.Algorithm = SlidingWindow }),
 		"smooth":         with(leased(per(100, sec)), func(c *Config) { c.Algorithm = Smooth }),
 		"a small burst":  leased(Config{Rate: Rate{100, sec, 3}}),

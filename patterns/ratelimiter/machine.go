@@ -17,32 +17,39 @@ import (
 // goroutines at once.
 //
 // It keeps no queue, and books no time for those who wait: it answers Wait, says with
-// Wake when the one it has told so may pass, and is asked again then. So one who
+// Again when the one it has told so may pass, and is asked again then. So one who
 // leaves the queue leaves no hole in it, and never do more pass than the rates allow.
 type Machine struct {
 	state State
 	dirty bool // something changed that the shell must be told
 
 	hi    patterns.Instant // the largest now seen: time never runs backwards
-	due   patterns.Instant // when the first of those who wait may pass
 	until patterns.Instant // when a forced state ends
 	epoch uint64           // grows with every change of state; permits carry it
 
 	law    *law
-	single []uint64 // the state without keys
-	keys   *keys    // nil without
-	at     budget   // where the last request's key stood
+	single []uint64 // the state of requests without a key
+	keyed  bool     // keys mean something
+	keys   *keys    // of requests with one; nil before the first
+	at     budget   // where the last key stood
+	all    budget   // where requests without a key stand
 	lent   lent
 	grants grants
+	queue  queue
+	booked bookings
 
 	refused  [MaxTiers]uint64 // by each rate, since the start
 	exceeded uint64           // passed only because of MetricsOnly
+	overflow uint64           // requests that met a shared budget
 	refusals refusals
 	limited  notice
-	overflow notice
+	crowded  notice
 
 	cfg    Config // with its defaults
 	name   string
+	shard  int
+	shards int
+	seed   fingerprint.Seed
 	origin time.Time
 	events eventqueue.Queue
 }
@@ -58,8 +65,12 @@ type Params struct {
 	// Config is the policy. NewMachine panics if it is invalid: validate it first.
 	Config Config
 	// Seed is random and secret, so that nobody can make two keys that are taken for
-	// one. Needed with Config.MaxKeys.
+	// one. Needed unless Config.MaxKeys is NoKeys.
 	Seed [2]uint64
+	// Shard says which of Shards Machines this is, that have the keys of one limiter
+	// among them. Shards of 0 means 1. The first speaks for all of them of what an operator
+	// did.
+	Shard, Shards int
 }
 
 // latest bounds now, so that no sum of it and a span overflows: 73 years.
@@ -71,23 +82,29 @@ func NewMachine(p Params) *Machine {
 		panic(err)
 	}
 	m := &Machine{
-		name: p.Name, origin: p.Origin, epoch: 1, hi: min(p.Now, latest),
-		due: patterns.Never, until: patterns.Never, grants: newGrants(),
+		name: p.Name, shard: p.Shard, shards: max(1, p.Shards), seed: p.Seed, origin: p.Origin,
+		epoch: 1, hi: min(p.Now, latest), until: patterns.Never, grants: newGrants(),
 	}
+	m.queue.again = patterns.Never
 	m.adopt(p.Config.withDefaults())
 	m.single = make([]uint64, m.law.Words())
 	m.law.Start(m.single, int64(m.hi))
-	if m.cfg.MaxKeys > 0 {
-		m.keys = newKeys(fingerprint.Seed(p.Seed), m.law, m.cfg.MaxKeys, m.hi)
-	}
 	return m
 }
 
 // adopt makes c, which has its defaults, the policy.
 func (m *Machine) adopt(c Config) {
-	m.cfg, m.law = c, newLaw(c, m.origin)
+	m.cfg, m.law, m.keyed = c, newLaw(c, m.origin), c.keyed()
 	_, ttl, leased := c.Mode.Lease()
-	m.lent.adopt(m.law.Tiers, ttl, leased && c.MaxKeys == 0)
+	m.lent.adopt(m.law.Tiers, ttl, leased)
+}
+
+// known returns the keys, which are made when they are first needed.
+func (m *Machine) known() *keys {
+	if m.keys == nil {
+		m.keys = newKeys(m.seed, m.law, shareOf(m.cfg.MaxKeys, m.shards), m.hi)
+	}
+	return m.keys
 }
 
 // law is what holds for a budget.
@@ -100,24 +117,30 @@ func newLaw(c Config, origin time.Time) *law {
 	return &law{c.build(utc(origin)), c.rates()}
 }
 
-// Acquire uses r.Weight of the budget, r.Key's if there are keys. If it has too little,
-// Acquire answers Wait where callers may wait and r's turn comes in time, and otherwise
-// refuses with a *LimitError. What could never pass it refuses with a *WeightError.
+// Acquire uses r.Weight of r.Key's budget. If it has too little, Acquire answers Wait where
+// r may wait and its turn comes in time, and otherwise refuses with a *LimitError. What
+// could never pass it refuses with a *WeightError.
 func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	m.settle(now)
 	n := weight(r)
 	switch {
 	case m.state != Limiting:
 		return m.acquireForced(id, r, n)
-	case m.keys != nil:
+	case m.keyed && r.Key != "":
 		return m.acquireKey(id, r, n)
 	case n < 1:
 		return m.tooHeavy(n, m.law.rates[0], m.law.Rule(0).Capacity())
 	}
+	since := int64(0)
+	if !r.Spend {
+		since = m.law.Since(m.single, int64(m.hi))
+	}
 	if wait, tier := m.law.Take(m.single, int64(m.hi), n); wait != 0 {
 		return m.lack(r, m.find(""), n, wait, tier)
 	}
-	m.grants.put(id, charge{since: m.hi, n: n})
+	if !r.Spend {
+		m.grants.put(id, charge{since: since, n: n})
+	}
 	return m.grant()
 }
 
@@ -126,17 +149,26 @@ func (m *Machine) acquireKey(id uint64, r *patterns.Request, n int64) patterns.D
 	if n < 1 {
 		return m.tooHeavy(n, b.law.rates[0], b.law.Rule(0).Capacity())
 	}
+	m.queue.forget(b.key)
 	if b.fresh || b.over {
 		if wait, tier := b.law.Wait(b.state, int64(m.hi), n); wait != 0 {
 			return m.lack(r, b, n, wait, tier)
 		}
-		m.grants.put(id, m.charge(b, n))
+		if c := m.charge(b, n); !r.Spend {
+			m.grants.put(id, c)
+		}
 		return m.grant()
+	}
+	since := int64(0)
+	if !r.Spend {
+		since = b.law.Since(b.state, int64(m.hi))
 	}
 	if wait, tier := b.law.Take(b.state, int64(m.hi), n); wait != 0 {
 		return m.lack(r, b, n, wait, tier)
 	}
-	m.grants.put(id, charge{key: b.key, since: m.hi, n: n})
+	if !r.Spend {
+		m.grants.put(id, charge{key: b.key, since: since, n: n})
+	}
 	return m.grant()
 }
 
@@ -144,11 +176,13 @@ func (m *Machine) acquireKey(id uint64, r *patterns.Request, n int64) patterns.D
 // It is valid until the next find.
 func (m *Machine) find(key string) *budget {
 	switch {
-	case m.keys == nil:
-		m.at = budget{law: m.law, state: m.single}
-	case !m.keys.known || !m.keys.again(key):
-		m.keys.find(m.hi, m.keys.print(key), &m.at)
-		m.keys.known = !m.at.fresh && !m.at.over && len(key) <= maxRecent
+	case !m.keyed || key == "":
+		m.all = budget{law: m.law, state: m.single}
+		return &m.all
+	case m.keys == nil || !m.keys.known || !m.keys.again(key):
+		k := m.known()
+		k.find(m.hi, k.print(key), &m.at)
+		k.known = !m.at.fresh && !m.at.over && len(key) <= maxRecent
 	}
 	return &m.at
 }
@@ -162,11 +196,12 @@ func (m *Machine) charge(b *budget, n int64) charge {
 			m.dirty = true
 		}
 	}
+	c := charge{key: b.key, since: b.law.Since(b.state, int64(m.hi)), n: n, over: b.over}
 	b.law.Charge(b.state, int64(m.hi), n)
 	if b.over {
 		m.overflowed()
 	}
-	return charge{key: b.key, since: m.hi, n: n, over: b.over}
+	return c
 }
 
 // Report ends a permit. What it used stays used, however the call went.
@@ -180,6 +215,7 @@ func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.O
 // come again in the meantime: a bucket that was full would have run over.
 func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
 	m.settle(now)
+	m.queue.freed = nobody
 	if c, ok := m.grants.end(p.ID); ok { // else a change of the rules has made it forgotten
 		m.refund(c)
 	}
@@ -189,7 +225,7 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 // refund gives c back. The key of c may be gone: then there is nothing that it lacks.
 func (m *Machine) refund(c charge) {
 	b := budget{law: m.law, state: m.single}
-	if m.keys != nil {
+	if c.key != (fingerprint.Key{}) {
 		switch o := m.keys.overrides[c.key]; {
 		case o != nil:
 			b.law, b.state = o.law, o.state
@@ -199,34 +235,28 @@ func (m *Machine) refund(c charge) {
 			b.state = m.keys.table.Find(c.key)
 		}
 	}
-	if b.state == nil {
-		return
+	m.queue.free(c.key)
+	if b.state != nil {
+		b.law.Refund(b.state, c.since, int64(m.hi), c.n)
 	}
-	b.law.Refund(b.state, int64(c.since), int64(m.hi), c.n)
 }
 
-// Tick makes what is due by now happen: a forced state ends, somebody who waits is to
-// be asked for, keys that say nothing any more are dropped.
+// Tick makes what is due by now happen: a forced state ends, keys that say nothing any
+// more are dropped.
 func (m *Machine) Tick(now patterns.Instant) (dirty bool) {
 	m.settle(now)
-	if m.hi >= m.due {
-		m.due = patterns.Never
-		m.dirty = true
-	}
 	if m.keys != nil {
 		m.keys.tick(m.hi)
 	}
 	return m.flush()
 }
 
-// Wake is when somebody who waits may pass, a forced state ends, or keys are to be
-// looked through.
+// Wake is when a forced state ends, or keys are to be looked through.
 func (m *Machine) Wake() patterns.Instant {
-	at := min(m.due, m.until)
 	if m.keys != nil {
-		at = min(at, m.keys.sweepAt)
+		return min(m.until, m.keys.sweepAt)
 	}
-	return at
+	return m.until
 }
 
 // Epoch is the version of the state. Commands, their end and repairs begin a new one.
@@ -243,6 +273,9 @@ func (m *Machine) Timeless() bool {
 
 // Measured is false: how long a call took is nothing to a limiter.
 func (m *Machine) Measured() bool { return false }
+
+// Spends is true: a permit that is used up as it is granted is all that most callers want.
+func (m *Machine) Spends() bool { return true }
 
 // Refusal says that every request is refused while ForcedOpen.
 func (m *Machine) Refusal() (err error, until patterns.Instant, ok bool) {
@@ -274,14 +307,6 @@ func (m *Machine) flush() bool {
 	d := m.dirty
 	m.dirty = false
 	return d
-}
-
-// askAgain has whoever waits asked for at once, because the rules have changed.
-func (m *Machine) askAgain() {
-	if m.due != patterns.Never {
-		m.due = m.hi
-	}
-	m.dirty = true
 }
 
 // wall returns the wall time of an instant, and the zero Time for Never.

@@ -37,13 +37,16 @@ func with(c Config, f func(*Config)) Config {
 //	report      the last permit granted
 //	@key        of the requests that follow
 //	by50ms      the next caller leaves then
+//	now         the next caller does not wait
+//	asked1ms    the next caller waits, since then
+//	no-waiting  Reconfigure: nobody may wait
 //	tick        as the shell does when Wake says so
 //	reset, force-open, force-open:1s, force-closed, metrics-only
 //	rate=10/s   Reconfigure
 //	repair
 //
 // and what run returns is what each acquire said: g, r:100ms (refused, retry then),
-// w:100ms (wait, wake then) or heavy.
+// w:100ms (wait, asked again then) or heavy.
 type script struct {
 	t    *testing.T
 	m    *Machine
@@ -52,6 +55,7 @@ type script struct {
 	last patterns.PermitID
 	key  string
 	by   patterns.Instant
+	next patterns.Request // what else there is to say of the next caller
 }
 
 func newScript(t *testing.T, m *Machine) *script { return &script{t: t, m: m} }
@@ -87,6 +91,12 @@ func (s *script) step(step string) string {
 		s.key = step[1:]
 	case strings.HasPrefix(step, "by"):
 		s.by = s.now.Add(after("by"))
+	case step == "now":
+		s.next.NoWait = true
+	case strings.HasPrefix(step, "asked"):
+		s.next.Asked = patterns.Instant(after("asked"))
+	case step == "no-waiting":
+		s.m.Reconfigure(s.now, with(s.m.cfg, func(c *Config) { c.MaxWaiting, c.MaxWait = 0, 0 }))
 	case step == "release":
 		s.m.Release(s.now, s.last)
 	case step == "report":
@@ -123,14 +133,16 @@ func (s *script) operate(word, arg string) {
 func (s *script) acquire(n int) string {
 	s.t.Helper()
 	s.id++
-	d := s.m.Acquire(s.now, s.id, &patterns.Request{Key: s.key, Weight: n, Deadline: s.by})
-	s.by = 0
+	r := s.next
+	r.Key, r.Weight, r.Deadline = s.key, n, s.by
+	d := s.m.Acquire(s.now, s.id, &r)
+	s.by, s.next = 0, patterns.Request{}
 	switch d.Verdict {
 	case patterns.Grant:
 		s.last = patterns.PermitID{Epoch: d.Epoch, ID: s.id}
 		return "g"
 	case patterns.Wait:
-		return "w:" + s.m.Wake().Sub(s.m.hi).String()
+		return "w:" + s.m.Again().Sub(s.m.hi).String()
 	}
 	if !errors.Is(d.Err, patterns.ErrRejected) {
 		s.t.Fatalf("refused with %v", d.Err)
@@ -173,7 +185,7 @@ func TestMachine(t *testing.T) {
 		{"a permit released when all has come again gives nothing back", two, "a2 +200ms a2 release a", "g g g"},
 		{"a reported permit stays used", two, "a2 report release a", "g r:100ms"},
 		{"a permit gives back once", two, "a2 release release a2 a", "g g r:100ms"},
-		{"keys mean nothing without MaxKeys", two, "@x a a @y a", "g g r:100ms"},
+		{"keys mean nothing with NoKeys", alone(two), "@x a a @y a", "g g r:100ms"},
 
 		{"all tiers must have enough", tiers, "a a +200ms a +200ms a +19600ms a", "g g g r:19.6s g"},
 		{"a tier that refuses leaves the others whole", tiers, "a2 +200ms a +200ms a +19600ms a a", "g g r:19.6s g r:20s"},
@@ -191,7 +203,11 @@ func TestMachine(t *testing.T) {
 		{"who leaves before its turn is refused at once", waits, "a2 by100ms a by101ms a", "g r:100ms w:100ms"},
 		{"who left already does not wait", waits, "a2 +2ms by-1ms a", "g r:98ms"},
 		{"a turn later than MaxWait is refused at once", with(waits, func(c *Config) { c.MaxWait = 150 * ms }), "a2 a a2", "g w:100ms r:200ms"},
-		{"the shell asks the head again at the earliest time that was said", waits, "a2 a2 a", "g w:200ms w:100ms"},
+		{"each is told when itself is to be asked again", waits, "a2 a2 a", "g w:200ms w:100ms"},
+		{"who does not wait is refused", waits, "a2 now a", "g r:100ms"},
+		{"who waits is not refused for having waited", with(waits, func(c *Config) { c.MaxWait = 150 * ms }), "a2 +1ms asked1ms a +99ms asked51ms a asked51ms a", "g w:99ms g w:100ms"},
+		{"but when its turn has become too late", with(waits, func(c *Config) { c.MaxWait = 150 * ms }), "a2 +1ms rate=2/s asked1ms a", "g r:495ms"},
+		{"who waits goes on where nobody may any more", waits, "a2 +1ms no-waiting asked1ms a a", "g w:99ms r:99ms"},
 
 		{"each key has the rates to itself", keyed, "@x a a a @y a @ a", "g g r:100ms g g"},
 		{"retry times of keys are whole milliseconds", keyed, "@x +1ns a2 a", "g r:100.999999ms"},

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
+	"github.com/bulwark-go/bulwark/patterns/internal/fingerprint"
 )
 
 // Operate carries out an operator's command:
@@ -48,14 +50,23 @@ func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 // become is the only place where the state changes. It starts an epoch.
 func (m *Machine) become(to State, cause Cause, note string) {
 	m.epoch++
-	m.events.Put(StateChanged{
-		Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note,
-	})
+	if m.shard == 0 || cause == CauseRepaired {
+		m.events.Put(StateChanged{
+			Name: m.name, From: m.state, To: to, Cause: cause, Epoch: m.epoch, At: m.wall(m.hi), Note: note,
+		})
+	}
 	m.state = to
 	m.until = patterns.Never
-	m.grants.forget()
+	m.forget()
 	m.lent.forget()
-	m.askAgain()
+	m.dirty = true
+}
+
+// forget makes all permits that are out, and reservations, give nothing back: the rules
+// that they were charged under are no more.
+func (m *Machine) forget() {
+	m.grants.forget()
+	m.booked.forget()
 }
 
 func (m *Machine) reset() {
@@ -72,7 +83,9 @@ func (m *Machine) acquireForced(id uint64, r *patterns.Request, n int64) pattern
 		return patterns.Decision{Dirty: m.flush(), Err: m.forcedError()}
 	case m.state == MetricsOnly && n > 0:
 		if b := m.find(r.Key); m.fits(b, n) {
-			m.grants.put(id, m.charge(b, n))
+			if c := m.charge(b, n); !r.Spend {
+				m.grants.put(id, c)
+			}
 		}
 	}
 	return m.grant()
@@ -84,24 +97,22 @@ func (m *Machine) forcedError() *LimitError {
 
 // Reconfigure changes the policy and keeps what was used. A bucket keeps its tokens, as
 // many as have room: full stays what it was and is not made fuller. Otherwise what was
-// used stays used. State and epoch stay; permits that are out give nothing back any
-// more. MaxWaiting stays what it was, because the queue is not the Machine's, and so do
-// Mode and whether there are keys. Rates of single keys stay.
+// used stays used. State and epoch stay; permits that are out, and reservations, give
+// nothing back any more. Those who wait go on, however few may from now on, and are asked
+// for again: one whose turn has become too late is refused when it is at the head. Mode,
+// OnFailure and whether keys mean something stay what they were. Rates of single keys stay.
 //
-// With keys this takes no time: each follows when it is next asked for, and those that
-// have used nothing that counts start anew. Only if a key then has more or fewer words (see Algorithm) all of them are rewritten at once, which
-// takes about a tenth of a second for a million.
+// Keys follow when they are next asked for, which takes no time now, and those that have
+// used nothing that counts start anew. Only if a key then has more or fewer words (see
+// Algorithm) all of them are rewritten at once: about a tenth of a second for a million.
 func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	if err := c.Validate(); err != nil {
 		panic(err)
 	}
 	m.settle(now)
 	old, c := m.cfg, c.withDefaults()
-	c.MaxWaiting, c.Mode = old.MaxWaiting, old.Mode
-	if c.MaxWaiting == 0 {
-		c.MaxWait = 0
-	}
-	if (c.MaxKeys > 0) != (old.MaxKeys > 0) {
+	c.Mode, c.OnFailure = old.Mode, old.OnFailure
+	if c.keyed() != old.keyed() {
 		c.MaxKeys = old.MaxKeys
 	}
 	if c == old {
@@ -113,12 +124,14 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	from.Convert(m.single, m.law.Tiers, single, int64(m.hi))
 	m.single = single
 	if m.keys != nil {
-		m.keys.change(m.hi, m.law, c.MaxKeys)
+		m.keys.change(m.hi, m.law, shareOf(c.MaxKeys, m.shards))
 	}
 	m.lent.withhold(m.hi, m.single)
-	m.grants.forget()
-	m.events.Put(LimitChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
-	m.askAgain()
+	m.forget()
+	if m.shard == 0 {
+		m.events.Put(LimitChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+	}
+	m.dirty = true
 }
 
 // Override gives one key rates of its own instead of the Config's, by the same
@@ -126,29 +139,44 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 // as MaxKeys. They stay until RemoveOverride. The error is a *patterns.ConfigError for each fault.
 func (m *Machine) Override(now patterns.Instant, key string, rates ...Rate) error {
 	m.settle(now)
-	if m.keys == nil {
-		return &patterns.ConfigError{Pattern: pattern, Field: "MaxKeys", Value: 0, Problem: "must be set for a key to have rates of its own"}
-	}
 	c := m.cfg
 	c.Rate, c.Tiers = Rate{}, Several(rates...)
-	if err := c.Validate(); err != nil {
+	f := faults.Of(pattern)
+	f.Check(m.keyed, "MaxKeys", c.MaxKeys, "means that no key can have rates of its own")
+	f.Check(key != "", "Key", `""`, "is of requests without a key, which have the rates of the Config")
+	if err := errors.Join(f.Err(), c.Validate()); err != nil {
 		return err
 	}
-	if !m.keys.setOverride(m.hi, m.keys.print(key), newLaw(c, m.origin)) {
-		return &patterns.ConfigError{Pattern: pattern, Field: "Override", Value: maxOverrides, Problem: "keys have rates of their own already"}
+	k := m.known()
+	p := k.print(key)
+	if !k.setOverride(m.hi, p, newLaw(c, m.origin)) {
+		f.Check(false, "Override", maxOverrides, "keys have rates of their own already")
+		return f.Err()
 	}
-	m.grants.forget()
+	m.overridden(p)
 	return nil
+}
+
+// overridden follows a change of the rates of one key.
+func (m *Machine) overridden(k fingerprint.Key) {
+	m.grants.forgetKey(k)
+	m.booked.forgetKey(k)
+	m.queue.free(k)
+	m.dirty = true
 }
 
 // RemoveOverride lets the Config's rates hold for a key again, and keeps what it used.
 // It returns false if the key has none of its own.
 func (m *Machine) RemoveOverride(now patterns.Instant, key string) bool {
 	m.settle(now)
-	if m.keys == nil || !m.keys.dropOverride(m.hi, m.keys.print(key)) {
+	if m.keys == nil {
 		return false
 	}
-	m.grants.forget()
+	p := m.keys.print(key)
+	if !m.keys.dropOverride(m.hi, p) {
+		return false
+	}
+	m.overridden(p)
 	return true
 }
 
@@ -196,9 +224,10 @@ func (m *Machine) Repair(now patterns.Instant) {
 	}
 	m.single = make([]uint64, m.law.Words())
 	m.law.Drain(m.single, int64(m.hi))
-	m.grants = newGrants()
-	if m.keys != nil {
-		m.keys.repair(m.hi)
+	m.grants, m.booked = newGrants(), bookings{last: m.booked.last, made: m.booked.made, undone: m.booked.undone}
+	m.queue = queue{again: patterns.Never}
+	if m.keyed {
+		m.known().repair(m.hi)
 	}
 	m.become(state, CauseRepaired, "")
 	m.until = until

@@ -30,27 +30,23 @@ func TestOnlyAForcedOpeningIsKnownInAdvance(t *testing.T) {
 }
 
 func TestReconfigureKeepsWhatIsNotTheMachines(t *testing.T) {
-	m := newTestMachine(with(leased(per(1, sec)), func(c *Config) { c.MaxWaiting = 3; c.MaxWait = sec }))
-	m.Reconfigure(0, with(per(1, sec), func(c *Config) { c.MaxKeys = 3 }))
-	if m.cfg.MaxWaiting != 3 || m.cfg.Mode != patterns.Leased(64, 100*ms) || m.cfg.MaxKeys != 0 {
-		t.Errorf("%+v", m.cfg)
-	}
-	m = newTestMachine(per(1, sec))
-	m.Reconfigure(0, with(per(1, sec), func(c *Config) { c.MaxWaiting = 3; c.MaxWait = sec }))
-	if m.cfg.MaxWaiting != 0 || m.cfg.MaxWait != 0 {
+	m := newTestMachine(leased(alone(per(1, sec))))
+	m.Reconfigure(0, with(per(1, sec), func(c *Config) { c.MaxKeys, c.OnFailure = 3, patterns.FailClosed }))
+	if m.cfg.Mode != patterns.Leased(64, 100*ms) || m.cfg.MaxKeys != NoKeys || m.cfg.OnFailure != patterns.FailOpen {
 		t.Errorf("%+v", m.cfg)
 	}
 	for range m.Drain() {
 		t.Error("nothing changed, and it is an event")
 	}
 	m = newTestMachine(with(per(1, sec), func(c *Config) { c.MaxKeys = 3 }))
-	m.Reconfigure(0, per(1, sec))
+	m.Take(0, request("k", 1))
+	m.Reconfigure(0, alone(per(1, sec)))
 	if m.cfg.MaxKeys != 3 || m.keys.table.Max() != 3 {
 		t.Errorf("%+v", m.cfg)
 	}
-	m.Reconfigure(0, with(per(1, sec), func(c *Config) { c.MaxKeys = 5 }))
-	if m.keys.table.Max() != 5 {
-		t.Errorf("room for %d keys", m.keys.table.Max())
+	m.Reconfigure(0, with(per(1, sec), func(c *Config) { c.MaxKeys, c.MaxWaiting = 5, 7 }))
+	if m.keys.table.Max() != 5 || m.cfg.MaxWaiting != 7 {
+		t.Errorf("room for %d keys, %d wait", m.keys.table.Max(), m.cfg.MaxWaiting)
 	}
 }
 

@@ -24,11 +24,11 @@ func TestErrorsSayWhoWhyAndWhen(t *testing.T) {
 		`ratelimiter: For -1ns: must not be negative`:                                                               m.Operate(0, patterns.Operation{For: -1}),
 		`ratelimiter: Kind operation(9): is not something a limiter can do`:                                         m.Operate(0, patterns.Operation{Kind: 9}),
 		`ratelimiter: rate "x": the count must be a whole number; a good one is "100/minute burst 20"`:              errorOf(Parse("x")),
-		`ratelimiter: MaxKeys 0: must be set for a key to have rates of its own`:                                    m.Override(0, "k", Rate{Count: 1, Per: sec}),
+		`ratelimiter: MaxKeys -1: means that no key can have rates of its own`:                                      newTestMachine(alone(per(1, sec))).Override(0, "k", Rate{Count: 1, Per: sec}),
+		`ratelimiter: Key "": is of requests without a key`:                                                         m.Override(0, "", Rate{Count: 1, Per: sec}),
 		`ratelimiter: rate "1/0s": the period must be longer than 0; a good one is "100/minute burst 20"`:           Rate{Count: 1}.Validate(),
 		`ratelimiter: rate "1/s,2/s,3/s,4/s,5/s": there are more than 4 rates; a good one is "100/minute burst 20"`: errorOf(ParseTiers("1/s,2/s,3/s,4/s,5/s")),
 		`ratelimiter: Rate 0/0s: must be set, or Tiers`:                                                             Config{}.Validate(),
-		"ratelimiter: MaxKeys 1: excludes MaxWaiting: callers of one key would wait behind those of another":        Config{Rate: MustParse("1/s"), MaxKeys: 1, MaxWaiting: 1}.Validate(),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v\nwant %s", err, want)
@@ -179,7 +179,7 @@ func TestSnapshots(t *testing.T) {
 		Name: "test", State: MetricsOnly, Epoch: 2, Until: origin.Add(sec),
 		Tiers:    Tiers{{10, sec, 2}, {1000, time.Hour, 1000}},
 		Budget:   Answer{Allowed: true, Rate: Rate{10, sec, 2}, Limit: 2, ResetAfter: 200 * ms},
-		Exceeded: 1, Counts: counts,
+		Exceeded: 1, Shards: 1, MaxKeys: 100_000, Counts: counts,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -214,6 +214,7 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		},
 	} {
 		m := newTestMachine(with(per(1, sec), func(c *Config) { c.MaxKeys = 1 }))
+		m.Peek(0, request("k", 1))
 		breakIt(m)
 		if err := m.Check(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

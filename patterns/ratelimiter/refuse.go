@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/fingerprint"
 )
 
 // lack answers a request for n of b, which has too little for wait more (never if
@@ -12,38 +13,25 @@ func (m *Machine) lack(r *patterns.Request, b *budget, n, wait int64, tier int) 
 	if wait < 0 {
 		return m.tooHeavy(n, b.law.rates[tier], b.law.Rule(tier).Capacity())
 	}
-	cause := m.cause(b)
-	if m.mayWait(r) {
-		if at := m.hi.Add(time.Duration(wait)); m.inTime(r, at, wait) {
-			if at < m.due {
-				m.due = at
-				m.dirty = true
-			}
-			return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
-		}
-		cause = CauseMaxWait
+	switch {
+	case !m.mayWait(r):
+		return m.refuse(m.cause(b), b, n, wait, tier)
+	case !m.inTime(r, wait):
+		return m.refuse(CauseMaxWait, b, n, wait, tier)
 	}
-	return m.refuse(cause, b, n, wait, tier)
+	m.queue.again = m.hi.Add(time.Duration(wait))
+	if r.Asked != 0 && b.key != (fingerprint.Key{}) {
+		m.queue.remember(b.key, r.Key)
+	}
+	return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
 }
 
 // cause is why b refuses.
 func (m *Machine) cause(b *budget) Cause {
-	if !b.over {
-		return CauseRate
+	if b.over {
+		return CauseOverflow
 	}
-	m.overflowed()
-	return CauseOverflow
-}
-
-// mayWait reports whether r's caller may wait at all.
-func (m *Machine) mayWait(r *patterns.Request) bool {
-	return m.keys == nil && m.cfg.MaxWaiting > 0 && (r.Deadline == 0 || r.Deadline > m.hi)
-}
-
-// inTime reports whether a turn at an instant is not too late for r. At the Deadline
-// itself it is: the caller leaves then.
-func (m *Machine) inTime(r *patterns.Request, at patterns.Instant, wait int64) bool {
-	return (r.Deadline == 0 || at < r.Deadline) && (m.cfg.MaxWait == 0 || wait <= int64(m.cfg.MaxWait))
+	return CauseRate
 }
 
 // refuse makes an error, or finds the one that says the same, and counts.
@@ -55,8 +43,11 @@ func (m *Machine) refuse(cause Cause, b *budget, n, wait int64, tier int) patter
 // count counts a refusal, and speaks of it if it is time to.
 func (m *Machine) count(cause Cause, b *budget, tier int) {
 	m.refused[tier]++
+	if b.over {
+		m.overflowed()
+	}
 	if count, due := m.limited.add(m.hi); due {
-		m.events.Put(Limited{Name: m.name, Cause: cause, Rate: b.law.rates[tier], Refused: count, At: m.wall(m.hi)})
+		m.events.Put(Limited{Name: m.name, Shard: m.shard, Cause: cause, Rate: b.law.rates[tier], Refused: count, At: m.wall(m.hi)})
 		m.dirty = true
 	}
 }
@@ -64,12 +55,12 @@ func (m *Machine) count(cause Cause, b *budget, tier int) {
 func (m *Machine) limitError(cause Cause, b *budget, n, wait int64, tier int) *LimitError {
 	rule, s := b.law.Rule(tier), b.law.Of(b.state, tier)
 	k := refusal{cause: cause, rate: b.law.rates[tier], limit: rule.Capacity()}
-	if n > 1 { // 1 is refused only where there is none
+	if n > 1 || cause != CauseRate { // else there is none
 		k.remaining = rule.Remaining(s, int64(m.hi))
 	}
 	k.retryAt = m.hi.Add(time.Duration(wait))
 	k.resetAt = max(k.retryAt, m.hi.Add(time.Duration(rule.Reset(s, int64(m.hi)))))
-	if m.keys != nil {
+	if b.key != (fingerprint.Key{}) {
 		k.retryAt, k.resetAt = roundUp(k.retryAt), roundUp(k.resetAt)
 	}
 	return m.refusals.find(m, k)
@@ -97,9 +88,9 @@ func (m *Machine) tooHeavy(n int64, r Rate, limit int64) patterns.Decision {
 
 // overflowed counts a request that met a shared budget, and speaks of it if it is time to.
 func (m *Machine) overflowed() {
-	m.keys.overflowed++
-	if count, due := m.overflow.add(m.hi); due {
-		m.events.Put(KeyOverflow{Name: m.name, Keys: m.keys.table.Len(), Requests: count, At: m.wall(m.hi)})
+	m.overflow++
+	if count, due := m.crowded.add(m.hi); due {
+		m.events.Put(KeyOverflow{Name: m.name, Shard: m.shard, Keys: m.keys.table.Len(), Requests: count, At: m.wall(m.hi)})
 		m.dirty = true
 	}
 }
@@ -108,8 +99,8 @@ func (m *Machine) overflowed() {
 // while it is refused, so that a caller who keeps trying meets the same error again,
 // and refusing allocates at most once per permit that was granted between.
 type refusals struct {
-	made  [64]madeRefusal
-	heavy *WeightError // the last one made
+	made  *[64]madeRefusal // nil before the first
+	heavy *WeightError     // the last one made
 }
 
 type madeRefusal struct {
@@ -126,6 +117,9 @@ type refusal struct {
 }
 
 func (f *refusals) find(m *Machine, k refusal) *LimitError {
+	if f.made == nil {
+		f.made = new([64]madeRefusal)
+	}
 	// Multiplying spreads instants that differ by a multiple of a power of two.
 	place := &f.made[uint64(k.retryAt)*0x9e3779b97f4a7c15>>58]
 	if place.err == nil || place.refusal != k {

@@ -93,8 +93,8 @@ func play(t *testing.T, m *Machine, step vectorStep, key string) map[string]any 
 		m.Reconfigure(step.T, Config{Rate: step.Args.rate(), MaxKeys: m.cfg.MaxKeys})
 	case step.Op == "refund":
 		m.Tick(step.T)
-		c := charge{since: m.hi, n: int64(step.Args.N)}
-		if m.keys != nil {
+		c := charge{since: int64(m.hi), n: int64(step.Args.N)}
+		if m.keyed {
 			c.key = m.keys.print(key)
 		}
 		m.refund(c)
@@ -106,12 +106,11 @@ func play(t *testing.T, m *Machine, step vectorStep, key string) map[string]any 
 	case step.Op == "peek":
 		a = m.Peek(step.T, r)
 	case step.Op == "take_up_to":
-		var n int
-		n, a = m.TakeUpTo(step.T, r)
-		got["taken"] = float64(n)
+		taken := m.TakeUpTo(step.T, r)
+		a, got["taken"] = taken.Answer, float64(taken.N)
 	case step.Op == "reserve":
 		v, err := m.Reserve(step.T, r, step.Args.MaxWait)
-		got["ok"], got["wait_ns"] = err == nil, number(v.At.Sub(m.hi))
+		got["ok"], got["wait_ns"] = err == nil, number(v.At.Sub(m.wall(m.hi)))
 		if err != nil {
 			got["wait_ns"] = number(m.Peek(step.T, r).RetryAfter)
 		}
@@ -142,7 +141,7 @@ func TestMachineFollowsTheVectors(t *testing.T) {
 			continue
 		}
 		played++
-		for name, maxKeys := range map[string]int{"": 0, " of a key": 3} {
+		for name, maxKeys := range map[string]int{"": NoKeys, " of a key": 3} {
 			t.Run(file+name, func(t *testing.T) {
 				v := readVector(t, file)
 				c := v.config()
