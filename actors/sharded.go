@@ -27,12 +27,13 @@ const maxShards = 256
 // family is what a shard's shell knows of the others.
 type family struct {
 	seed    maphash.Seed
-	pids    []*actor.PID
+	size    int
+	pids    []*actor.PID // once the actors are named
 	inspect func(context.Context) (any, error)
 }
 
 func (f *family) index(key string) int {
-	return int(maphash.String(f.seed, key) % uint64(len(f.pids)))
+	return int(maphash.String(f.seed, key) % uint64(f.size))
 }
 
 // Addressed is a question, for Consult, that is about one key.
@@ -53,7 +54,7 @@ func GetOrSpawnSharded[C comparable, S any, G patterns.Guard](r *Registry, name 
 
 func gather[C comparable, S any, G patterns.Guard](spec Spec[C, S], wrap func(*Sharded[C, S]) G) func([]*Typed[C, S]) G {
 	return func(shards []*Typed[C, S]) G {
-		g := &Sharded[C, S]{Typed: shards[0], shards: shards, family: &family{seed: maphash.MakeSeed()}}
+		g := &Sharded[C, S]{Typed: shards[0], shards: shards, family: &family{seed: maphash.MakeSeed(), size: len(shards)}}
 		g.family.inspect = g.inspectAll(spec.Merge)
 		if len(shards) > 1 {
 			for i, t := range shards {
