@@ -35,7 +35,9 @@ type Config struct {
 	// the rates to itself; so have all requests without a key together. A key takes 27 to
 	// 60 bytes where a permit of the rate takes whole nanoseconds, and its memory is free
 	// again when it has used nothing that still counts. Further keys share 64 budgets.
-	// NoKeys means that keys mean nothing. Default 100,000, or as many as take 256 MiB.
+	// NoKeys means that keys mean nothing. From 32,768 on the keys are dealt out to one actor
+	// per processor, each with room for up to 4 % more than its share, so that an uneven
+	// deal overflows none. Default 100,000, or as many as take 256 MiB.
 	MaxKeys int
 
 	// MaxWaiting is how many callers may wait for their turn, up to 1,000,000; where there
@@ -110,6 +112,7 @@ func (a Algorithm) String() string {
 const NoKeys = -1
 
 const (
+	maxShards     = 64
 	maxLog        = 10_000
 	maxColdFactor = 1000
 	maxKeys       = 1 << 24
@@ -160,6 +163,15 @@ func (c Config) rates() []Rate {
 		return []Rate{c.Rate.withDefaults()}
 	}
 	return c.Tiers.withDefaults().rates()
+}
+
+// minShardKeys is how many keys a shard is worth.
+const minShardKeys = 1 << 14
+
+// shards is how many actors have the keys among them, on so many processors. With few keys
+// it is one: then MaxKeys is kept exactly.
+func (c Config) shards(processors int) int {
+	return max(1, min(processors, c.MaxKeys/minShardKeys, maxShards))
 }
 
 // Validate returns every fault of c at once, joined, each a *patterns.ConfigError.
