@@ -26,11 +26,15 @@ func (m *Machine) Take(now patterns.Instant, r *patterns.Request) Answer {
 	m.settle(now)
 	b, n := m.find(r.Key), weight(r)
 	a, tier := m.ask(b, n)
-	if a.Allowed {
+	switch {
+	case !a.Allowed:
+		m.deny(b, a, tier)
+	case m.state == Limiting:
+		m.charge(b, n)
+		tier = -1
+	default:
 		m.spend(b, n)
 		tier = -1
-	} else {
-		m.deny(b, a, tier)
 	}
 	b.fill(&a, m.hi, tier)
 	return a
