@@ -130,6 +130,9 @@ func (v verdict) String() string {
 func (v verdict) describe() string {
 	what := cmp.Or(v.what, v.metric.words())
 	limit := strconv.FormatFloat(v.limit, 'f', -1, 64)
+	if v.limit >= 10_000 {
+		limit = number(v.limit)
+	}
 	if v.compare == ratio && v.what == "" {
 		limit += " × " + v.to.subject
 	}

@@ -119,10 +119,14 @@ func callPanels(c string, subjects []string) []panel {
 			title: "ns per call (less is better)", c: c, metric: nsPerOp, unit: 1,
 			subjects: subjects, groups: calledAt, callers: "goroutine",
 		},
-		{
-			title: "closed loop, million calls/s (more is better)", c: c + "/loop", metric: opsPerS, unit: 1e6,
-			subjects: subjects, groups: loopedAt, callers: "caller",
-		},
+		loopPanel(c+"/loop", subjects),
+	}
+}
+
+func loopPanel(c string, subjects []string) panel {
+	return panel{
+		title: "closed loop, million calls/s (more is better)", c: c, metric: opsPerS, unit: 1e6,
+		subjects: subjects, groups: loopedAt, callers: "caller",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,10 @@ import (
 	"github.com/throttled/throttled/v2"
 	"github.com/throttled/throttled/v2/store/memstore"
 	"golang.org/x/time/rate"
+
+	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 )
 
 // lasting is enough for a hot key, and what one permit of it takes to come back is longer
@@ -31,6 +36,7 @@ type keyedLimiter struct {
 
 func keyedLimiters() []keyedLimiter {
 	return []keyedLimiter{
+		{"bulwark", openKeyed},
 		{"xrate-map", openXRateMap},
 		{"xrate-sharded", openXRateSharded},
 		{"throttled", openThrottled},
@@ -44,7 +50,20 @@ func keyedLimiters() []keyedLimiter {
 
 func keyed() family {
 	const allow, hot, memory = "keyed/allow", "keyed/hot", "keyed/memory"
-	all := keyedSubjects(startWalking)
+	all, hottest := keyedSubjects(startWalking), keyedSubjects(startHot)
+	hottest = slices.Insert(hottest, 1, subject{"single", func(settings) (*instance, error) {
+		t, err := openLimiter(patterns.Strict)(lasting)
+		return &instance{op: t.allow, stop: t.stop}, err
+	}})
+	fast := budget{of: point{allow, "bulwark", 2}, metric: opsPerS, is: atLeast, limit: 2e6}
+	budgets := []budget{fast}
+	fast.of.goroutines = 64
+	budgets = append(budgets, fast,
+		atMostTimes(hot, 1, "bulwark", 1, "single"),
+		atMostTimes(hot, 64, "bulwark", 1, "single"),
+		allocatesNothing(allow, 64, "bulwark"),
+		budget{of: point{memory, "bulwark", 1}, metric: retainedBytes, is: atMost, limit: 200})
+	names := namesOf(all)
 	return family{
 		cases: []benchCase{
 			{
@@ -56,8 +75,8 @@ func keyed() family {
 				about: "As keyed/allow, but each caller has 0.5 µs of work of its own between two calls.",
 			},
 			{
-				name: hot, baseline: "xrate-map", how: tight{}, goroutines: calledAt, subjects: keyedSubjects(startHot),
-				about: "A limiter that knows a million keys is asked for always the same one.",
+				name: hot, baseline: "xrate-map", how: tight{}, goroutines: calledAt, subjects: hottest,
+				about: "A limiter that knows a million keys is asked for always the same one; single is our limiter without keys.",
 			},
 			{
 				name: memory, baseline: "xrate-map", how: retained{keys: true}, goroutines: []int{1},
@@ -65,6 +84,20 @@ func keyed() family {
 				about:    "A million keys are asked for, once each: what does a limiter keep of one? Each key is a string of its own.",
 			},
 		},
+		budgets: budgets,
+		figures: []figure{{
+			file: "keyed.svg", title: "A million keys: checks in random order, and memory",
+			panels: []panel{
+				{
+					title: "million checks/s (more is better)", c: allow, metric: opsPerS, unit: 1e6,
+					subjects: names, groups: loopedAt, callers: "goroutine",
+				},
+				{
+					title: "bytes per key (less is better)", c: memory, metric: retainedBytes, unit: 1,
+					subjects: names, groups: []int{1},
+				},
+			},
+		}},
 	}
 }
 
@@ -113,6 +146,13 @@ func startHot(t keyTaker, keys keyset) (*instance, error) {
 func startFilling(t keyTaker, keys keyset) (*instance, error) {
 	next := keys.walk()
 	return &instance{op: func() bool { return t.allow(strings.Clone(next())) }}, nil
+}
+
+func openKeyed(q quota, keys int) (keyTaker, error) {
+	l, stop, err := spawned(func(r *actors.Registry) (*ratelimiter.Limiter, error) {
+		return ratelimiter.Spawn(r, "l", ratelimiter.Config{Rate: q.rate(), MaxKeys: keys})
+	})
+	return keyTaker{allow: l.Allow, stop: stop}, err
 }
 
 // xrates is what one finds in most services: a map of x/time/rate limiters.

@@ -3,12 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
 	fsrate "github.com/failsafe-go/failsafe-go/ratelimiter"
 	"go.uber.org/ratelimit"
 	"golang.org/x/time/rate"
+
+	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 )
 
 // quota is how much limiters let through.
@@ -43,6 +48,14 @@ func limiters() family {
 	const allow, deny, call = "ratelimiter/allow", "ratelimiter/deny", "ratelimiter/call"
 	subjects := takers(func(t taker) (*instance, error) { return &instance{op: t.allow, stop: t.stop}, nil }, plenty, nil)
 	calls := guardedByLimiters()
+	budgets := append(callBudgets(call),
+		atMostTimes(allow, 1, "bulwark", 1, "xrate"),
+		atMostTimes(allow, 64, "bulwark-leased", 0.2, "xrate"))
+	for _, c := range []string{allow, deny} {
+		for _, s := range []string{"bulwark", "bulwark-leased"} {
+			budgets = append(budgets, allocatesNothing(c, 64, s))
+		}
+	}
 	return family{
 		cases: []benchCase{
 			{
@@ -63,11 +76,24 @@ func limiters() family {
 				about: "A limiter with more to give than anybody takes lets a function through, as a guard.",
 			},
 		},
+		budgets: budgets,
+		figures: []figure{{
+			file: "ratelimiter.svg", title: "Rate limiters: time of Allow, and throughput in a closed loop",
+			panels: []panel{
+				{
+					title: "ns per Allow (less is better)", c: allow, metric: nsPerOp, unit: 1,
+					subjects: namesOf(subjects), groups: calledAt, callers: "goroutine",
+				},
+				loopPanel(allow+"/loop", namesOf(subjects)),
+			},
+		}},
 	}
 }
 
 func limiterMakers() []limiter {
 	return []limiter{
+		{name: "bulwark", open: openLimiter(patterns.Strict)},
+		{name: "bulwark-leased", open: openLimiter(patterns.Leased(0, 0))},
 		{name: "xrate", open: func(q quota) (taker, error) { return unstopped(newXRate(q).Allow), nil }},
 		{name: "failsafe-bare", open: func(q quota) (taker, error) { return unstopped(newFailsafeRate(q).TryAcquirePermit), nil }},
 		{name: "uber", never: true, open: func(q quota) (taker, error) {
@@ -107,7 +133,10 @@ func startDenying(t taker) (*instance, error) {
 // guardedByLimiters are limiters used as guards, and the breakers that they are compared
 // with.
 func guardedByLimiters() []candidate {
-	return append(yardsticks(),
+	return slices.Concat([]candidate{
+		ours("bulwark", spawnLimiter(plenty, patterns.Strict)),
+		ours("bulwark-leased", spawnLimiter(plenty, patterns.Leased(0, 0))),
+	}, yardsticks(), []candidate{
 		rival("xrate", func() func(context.Context, task) (int, error) {
 			l := newXRate(plenty)
 			return func(ctx context.Context, fn task) (int, error) {
@@ -132,7 +161,24 @@ func guardedByLimiters() []candidate {
 				return fn(ctx)
 			}
 		}),
-	)
+	})
+}
+
+func openLimiter(mode patterns.Mode) func(quota) (taker, error) {
+	return func(q quota) (taker, error) {
+		l, stop, err := spawned(spawnLimiter(q, mode))
+		return taker{allow: func() bool { return l.Allow("") }, stop: stop}, err
+	}
+}
+
+func spawnLimiter(q quota, mode patterns.Mode) func(*actors.Registry) (*ratelimiter.Limiter, error) {
+	return func(r *actors.Registry) (*ratelimiter.Limiter, error) {
+		return ratelimiter.Spawn(r, "l", ratelimiter.Config{Rate: q.rate(), MaxKeys: ratelimiter.NoKeys, Mode: mode})
+	}
+}
+
+func (q quota) rate() ratelimiter.Rate {
+	return ratelimiter.Rate{Count: q.count, Per: q.per, Burst: q.burst}
 }
 
 func unstopped(allow func() bool) taker { return taker{allow: allow, stop: func() {}} }
