@@ -17,6 +17,28 @@ func Do[T any](ctx context.Context, g Guard, fn func(context.Context) (T, error)
 	if err != nil {
 		return v, err
 	}
+	return attempt(ctx, g, permit, fn)
+}
+
+// DoFor is Do for a Request with a key, weight or priority. Spend is ignored: the permit
+// is reported.
+func DoFor[T any](ctx context.Context, g Guard, r Request, fn func(context.Context) (T, error)) (v T, err error) {
+	if fn == nil {
+		return v, ErrNilFunc
+	}
+	if g == nil {
+		return v, ErrNilGuard
+	}
+	r.Spend = false
+	permit, err := g.AcquireFor(ctx, r)
+	if err != nil {
+		return v, err
+	}
+	return attempt(ctx, g, permit, fn)
+}
+
+// attempt makes the attempt that permit is for.
+func attempt[T any](ctx context.Context, g Guard, permit Permit, fn func(context.Context) (T, error)) (v T, err error) {
 	outcome := Failure
 	defer func() { permit.Report(outcome) }()
 	terms := g.Terms()

@@ -210,3 +210,21 @@ func TestAPermitEndsOnce(t *testing.T) {
 		})
 	}
 }
+
+func TestDoForAsksForWhatItIsTold(t *testing.T) {
+	d := new(door)
+	r := patterns.Request{Key: "tenant", Weight: 3, Priority: patterns.High, Spend: true}
+	v, err := patterns.DoFor(t.Context(), d, r, func(context.Context) (int, error) { return 7, nil })
+	if v != 7 || err != nil {
+		t.Errorf("got %d, %v", v, err)
+	}
+	r.Spend = false // there is a permit to report
+	if len(d.asked) != 1 || d.asked[0] != r || len(d.outcomes) != 1 || d.outcomes[0] != patterns.Success {
+		t.Errorf("asked %+v, reported %v", d.asked, d.outcomes)
+	}
+	_, noFunc := patterns.DoFor[int](t.Context(), d, r, nil)
+	_, noGuard := patterns.DoFor(t.Context(), nil, r, func(context.Context) (int, error) { return 0, nil })
+	if !errors.Is(noFunc, patterns.ErrNilFunc) || !errors.Is(noGuard, patterns.ErrNilGuard) {
+		t.Errorf("errors %v, %v", noFunc, noGuard)
+	}
+}
