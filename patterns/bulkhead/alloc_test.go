@@ -14,10 +14,11 @@ func TestCallsDoNotAllocate(t *testing.T) {
 		r      patterns.Request
 	}{
 		{"granted", four, 0, patterns.Request{}},
-		{"waiting", queued, 2, patterns.Request{Deadline: asked(1)}},
+		{"waiting", queued, 2, patterns.Request{}},
 		{"refused", four, 4, patterns.Request{}},
 		{"weighed", four, 1, patterns.Request{Weight: 2}},
 		{"too heavy", four, 1, patterns.Request{Weight: 9}},
+		{"a try behind others", queued, 2, patterns.Request{NoWait: true}},
 		{"in a partition", rooms, 0, patterns.Request{Key: "k"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -26,8 +27,12 @@ func TestCallsDoNotAllocate(t *testing.T) {
 				m.Acquire(0, uint64(i), &patterns.Request{})
 			}
 			call := func() {
-				if d := m.Acquire(1, 99, &tt.r); d.Verdict == patterns.Grant {
+				switch d := m.Acquire(1, 99, &tt.r); d.Verdict {
+				case patterns.Grant:
 					m.Report(1, patterns.PermitID{Epoch: d.Epoch, ID: 99}, patterns.Success, 0)
+				case patterns.Wait:
+					_, _, _ = m.Join(1, &tt.r, patterns.Queue{Waiting: 3, Ahead: 3})
+					_, _ = m.Expired(1, &tt.r)
 				}
 			}
 			call() // the first refusal makes the error that the rest share

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,7 +110,7 @@ func TestMaxWaitEndsAWaitWhoseContextWouldNot(t *testing.T) {
 			if _, err := b.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("its own context: %v", err)
 			}
-			if c := b.cfg; b.Reconfigure(t.Context(), with(c, func(c *Config) { c.MaxWait = time.Hour })) != nil {
+			if b.Reconfigure(t.Context(), with(queued, func(c *Config) { c.Mode, c.MaxWait = mode, time.Hour })) != nil {
 				t.Error("cannot wait for longer")
 			}
 			go func() {
@@ -280,8 +281,10 @@ func TestAResizeServesThoseWhoWaitAndKeepsWhatIsOut(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { mustAcquire(t, b, patterns.Request{}) })
 		synctest.Wait()
-		if err := b.Reconfigure(t.Context(), Config{MaxConcurrent: 9}); len(faultyFields(err)) != 1 {
-			t.Errorf("MaxWaiting changed: %v", err)
+		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "MaxWait": {MaxWait: -1}} {
+			if err := b.Reconfigure(t.Context(), c); !slices.Contains(faultyFields(err), field) {
+				t.Errorf("%s changed: %v", field, err)
+			}
 		}
 		if err := b.Reconfigure(t.Context(), with(queued, func(c *Config) { c.MaxConcurrent = 3 })); err != nil {
 			t.Fatal(err)
@@ -299,7 +302,7 @@ func TestAResizeServesThoseWhoWaitAndKeepsWhatIsOut(t *testing.T) {
 		if s := b.settled(t); s.Active != 1 || s.Limit != 1 {
 			t.Errorf("%+v", s)
 		}
-		actorstest.WantEvents(t, guards, WasSaturated, WasResized, WasResized)
+		actorstest.WantEvents(t, guards, WasSaturated, actorstest.Is[ConfigChanged](), actorstest.Is[ConfigChanged]())
 	})
 }
 
@@ -428,7 +431,7 @@ func TestGuardedCallsDoNotAllocate(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
-		mustAcquire(t, b, patterns.Request{Weight: b.cfg.MaxConcurrent})
+		mustAcquire(t, b, patterns.Request{Weight: c.MaxConcurrent})
 		if n := testing.AllocsPerRun(500, func() {
 			if _, err := b.TryAcquire(); !errors.Is(err, ErrFull) {
 				t.Error(err)

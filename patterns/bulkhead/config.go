@@ -2,12 +2,12 @@ package bulkhead
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Config is the bulkhead's policy. The zero value is valid: 10 slots, and nobody waits.
@@ -17,32 +17,37 @@ type Config struct {
 	// 2,147,483,647. A call takes one, or its Request's Weight of them. Default 10.
 	MaxConcurrent int
 
-	// MaxWaiting is how many callers may wait for a slot, up to 1,000,000. Zero means
-	// what it says: whoever finds no slot is refused. It cannot be changed while the
-	// bulkhead runs. Default 0.
+	// MaxWaiting is how many callers may wait for a slot, in each partition, up to
+	// 1,000,000, which is also the most in all partitions together. Zero means what it
+	// says: whoever finds no slot is refused. Default 0.
 	MaxWaiting int
 
-	// MaxWait is how long a caller waits at most, if its context does not end sooner.
-	// Needs MaxWaiting. Default off: as long as its context lets it.
+	// MaxWait is how long a caller waits at most, if its context, or the Deadline of its
+	// message, does not end sooner. Needs MaxWaiting. Default off: as long as those let
+	// it.
 	MaxWait time.Duration
 
 	// MaxPartitions is how many keys may have permits out at once, up to 1,000,000.
-	// Each key of a Request then has MaxConcurrent slots of its own; so do requests
-	// without a key, which do not count as a partition. Excludes MaxWaiting. Default
-	// off: keys mean nothing.
+	// Each key of a Request then has MaxConcurrent slots and a queue of its own; so do
+	// requests without a key, which do not count as a partition. Default off: keys mean
+	// nothing.
 	MaxPartitions int
 
 	// Mode is patterns.Strict or patterns.Leased: one message per permit, or permits
-	// in bulk for speed. Requests with a key or weight are never leased. Default Strict.
+	// in bulk for speed. Requests with a key, weight, priority or HoldFor are never
+	// leased. It is fixed while the bulkhead runs. Default Strict.
 	Mode patterns.Mode
 
 	// OnFailure is what callers get if the bulkhead's own actor fails for good:
 	// patterns.FailOpen lets them through unguarded, patterns.FailClosed refuses them.
-	// Default FailOpen.
+	// It is fixed while the bulkhead runs. Default FailOpen.
 	OnFailure patterns.FailPolicy
 }
 
 const (
+	// pattern is what errors of the bulkhead's Config call it.
+	pattern = "bulkhead"
+
 	maxConcurrent = math.MaxInt32
 	maxWaiting    = 1_000_000
 	maxPartitions = 1_000_000
@@ -56,27 +61,31 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate returns every fault of c as a *ConfigError, joined, or nil.
+// Validate returns every fault of c as a *patterns.ConfigError, joined, or nil.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, field string, value any, problem string) {
-		if !ok {
-			errs = append(errs, &ConfigError{Field: field, Value: value, Problem: problem})
-		}
-	}
-	check(c.MaxConcurrent >= 0 && c.MaxConcurrent <= maxConcurrent, "MaxConcurrent", c.MaxConcurrent,
+	f := faults.Of(pattern)
+	c.check(f)
+	return f.Err()
+}
+
+func (c Config) check(f *faults.Faults) {
+	f.Check(c.MaxConcurrent >= 0 && c.MaxConcurrent <= maxConcurrent, "MaxConcurrent", c.MaxConcurrent,
 		fmt.Sprintf("must be from 1 to %d", maxConcurrent))
-	check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
+	f.Check(c.MaxWaiting >= 0 && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
 		fmt.Sprintf("must be from 0, which means that nobody waits, to %d", maxWaiting))
-	check(c.MaxWait >= 0, "MaxWait", c.MaxWait, "must not be negative")
-	check(c.MaxWait <= 0 || c.MaxWaiting != 0, "MaxWait", c.MaxWait, "needs MaxWaiting")
-	check(c.MaxPartitions >= 0 && c.MaxPartitions <= maxPartitions, "MaxPartitions", c.MaxPartitions,
+	f.Check(c.MaxWait >= 0, "MaxWait", c.MaxWait, "must not be negative")
+	f.Check(c.MaxWait <= 0 || c.MaxWaiting != 0, "MaxWait", c.MaxWait, "needs MaxWaiting")
+	f.Check(c.MaxPartitions >= 0 && c.MaxPartitions <= maxPartitions, "MaxPartitions", c.MaxPartitions,
 		fmt.Sprintf("must be from 0, which means off, to %d", maxPartitions))
-	check(c.MaxPartitions <= 0 || c.MaxWaiting <= 0, "MaxPartitions", c.MaxPartitions,
-		"excludes MaxWaiting: callers of one key would wait behind those of another")
-	if err := c.Mode.Validate(); err != nil {
-		check(false, "Mode", c.Mode, err.Error())
-	}
-	check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
-	return errors.Join(errs...)
+	f.Common(c.Mode, c.OnFailure)
+}
+
+// successor validates next, which is to replace c in a bulkhead that runs. What callers
+// hold was made for c's Mode and OnFailure.
+func (c Config) successor(next Config) error {
+	f := faults.Of(pattern)
+	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the bulkhead runs, at %v", c.Mode))
+	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the bulkhead runs, at %v", c.OnFailure))
+	next.check(f)
+	return f.Err()
 }

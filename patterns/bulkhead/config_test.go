@@ -26,6 +26,7 @@ func TestValidConfigs(t *testing.T) {
 		"as many as may be":   {MaxConcurrent: maxConcurrent, MaxWaiting: maxWaiting, MaxWait: 1<<63 - 1},
 		"partitions":          {MaxPartitions: maxPartitions},
 		"a queue":             {MaxWaiting: 1},
+		"queues":              {MaxWaiting: maxWaiting, MaxWait: 1, MaxPartitions: maxPartitions},
 		"leased with a queue": {MaxWaiting: 1, MaxWait: 1, Mode: patterns.Leased(0, 0), OnFailure: patterns.FailClosed},
 	} {
 		if err := c.Validate(); err != nil {
@@ -51,7 +52,6 @@ func TestInvalidConfigsNameTheField(t *testing.T) {
 		{"a wait without a queue", Config{MaxWait: 1}, "MaxWait"},
 		{"negative partitions", Config{MaxPartitions: -1}, "MaxPartitions"},
 		{"huge partitions", Config{MaxPartitions: maxPartitions + 1}, "MaxPartitions"},
-		{"partitions with a queue", Config{MaxPartitions: 1, MaxWaiting: 1}, "MaxPartitions"},
 		{"negative lease", Config{Mode: patterns.Leased(-1, 0)}, "Mode"},
 		{"unknown fail policy", Config{OnFailure: 99}, "OnFailure"},
 	}
@@ -84,7 +84,7 @@ func faultyFields(err error) (fields []string) {
 		return nil
 	}
 	for _, e := range joined.Unwrap() {
-		if c, ok := errors.AsType[*ConfigError](e); ok {
+		if c, ok := errors.AsType[*patterns.ConfigError](e); ok {
 			fields = append(fields, c.Field)
 		}
 	}

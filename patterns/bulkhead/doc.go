@@ -3,9 +3,9 @@
 // find no slot are refused at once, or wait in a bounded queue for a bounded time.
 //
 // Read machine.go first: Machine is the whole algorithm, with no goroutine, clock or
-// actor in it. slots.go is how slots are taken and given back, operate.go what an
-// operator can do. The actor around a Machine is in package actors, which also keeps the
-// queue; the handle that callers hold is in bulkhead.go.
+// actor in it. slots.go is how slots are taken and given back, queue.go who may wait,
+// operate.go what an operator can do. The actor around a Machine is in package actors,
+// which also keeps the queue; the handle that callers hold is in bulkhead.go.
 //
 // # Slots
 //
@@ -20,8 +20,9 @@
 // head is not overtaken by lighter ones of its priority. A request heavier than the
 // limit could never be served and is refused at once.
 //
-// With Config.MaxPartitions, each key has MaxConcurrent slots of its own. A partition
-// exists only while it has permits out, so a million keys cost nothing afterwards.
+// With Config.MaxPartitions, each key has MaxConcurrent slots and a queue of its own. A
+// partition exists only while it has permits out, so a million keys cost nothing
+// afterwards.
 //
 // In patterns.Leased mode slots are lent to cells up front, at most an eighth of those
 // that are free at a time, so that the limit is never exceeded; as soon as somebody

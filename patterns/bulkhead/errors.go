@@ -15,7 +15,7 @@ var ErrFull = errors.New("bulkhead full")
 type Cause string
 
 const (
-	// CauseSlots: no slot is free, and the caller may not wait.
+	// CauseSlots: no slot is free, and the caller may not wait, or would not.
 	CauseSlots Cause = "slots"
 	// CauseQueue: as many wait as may.
 	CauseQueue Cause = "queue"
@@ -27,32 +27,52 @@ const (
 	CausePartitions Cause = "partitions"
 )
 
+// causes is how many there are.
+const causes = 5
+
+// index is a number for each.
+func (c Cause) index() int {
+	switch c {
+	case CauseQueue:
+		return 1
+	case CauseMaxWait:
+		return 2
+	case CauseWaiters:
+		return 3
+	case CausePartitions:
+		return 4
+	}
+	return 0
+}
+
 // FullError is the refusal itself. It matches ErrFull and patterns.ErrRejected. When
 // there will be a slot it does not know, so it has no RetryAfter. One value is shared by
-// all the calls refused for the same reason: do not change it.
+// all the calls refused for the same reason with the same numbers: do not change it.
 type FullError struct {
 	Name  string // the bulkhead's
 	Cause Cause
-	// Limit is how many slots, or partitions, there are, and InFlight how many are
-	// taken. With CauseQueue and CauseWaiters both are 0: that is decided where they are
-	// not known.
+	// Limit is how many slots there are, in the caller's partition if there are
+	// partitions, and InFlight how many of them are taken. With CausePartitions both
+	// count partitions.
 	Limit, InFlight int
-	// Waiting is how many wait, with CauseQueue; 0 otherwise.
+	// Waiting is how many waited there; with CauseSlots and CausePartitions 0, and with
+	// CauseMaxWait too, since nobody knows how many came and went meanwhile.
 	Waiting int
 }
 
 func (e *FullError) Error() string {
-	switch e.Cause {
-	case CauseQueue:
-		return fmt.Sprintf("bulkhead %q is full: %d wait", e.Name, e.Waiting)
-	case CauseWaiters:
-		return fmt.Sprintf("bulkhead %q is full: others wait", e.Name)
-	case CauseMaxWait:
-		return fmt.Sprintf("bulkhead %q is full: waited for as long as one may, %d of %d slots taken", e.Name, e.InFlight, e.Limit)
-	case CausePartitions:
-		return fmt.Sprintf("bulkhead %q is full: %d of %d partitions in use", e.Name, e.InFlight, e.Limit)
+	what := "slots taken"
+	if e.Cause == CausePartitions {
+		what = "partitions in use"
 	}
-	return fmt.Sprintf("bulkhead %q is full: %d of %d slots taken", e.Name, e.InFlight, e.Limit)
+	msg := fmt.Sprintf("bulkhead %q is full: %d of %d %s", e.Name, e.InFlight, e.Limit, what)
+	switch e.Cause {
+	case CauseQueue, CauseWaiters:
+		return fmt.Sprintf("%s, and %d wait", msg, e.Waiting)
+	case CauseMaxWait:
+		return msg + ", and waited for as long as one may"
+	}
+	return msg
 }
 
 // Is matches ErrFull and patterns.ErrRejected. An Unwrap of two errors would allocate
@@ -91,15 +111,4 @@ func (e *KeyError) Error() string {
 // Is matches patterns.ErrInvalidRequest and patterns.ErrRejected.
 func (e *KeyError) Is(target error) bool {
 	return target == patterns.ErrInvalidRequest || target == patterns.ErrRejected
-}
-
-// ConfigError is one fault of a Config, or of an operator's command.
-type ConfigError struct {
-	Field   string
-	Value   any
-	Problem string
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("bulkhead: %s %v: %s", e.Field, e.Value, e.Problem)
 }

@@ -1,11 +1,11 @@
 package bulkhead
 
 import (
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 type (
@@ -29,11 +29,11 @@ type (
 		At       time.Time
 	}
 
-	// Resized says that a Reconfigure changed MaxConcurrent.
-	Resized struct {
+	// ConfigChanged says that a Reconfigure changed something.
+	ConfigChanged struct {
 		Name     string // the bulkhead's
-		From, To int
-		InFlight int // slots taken, which may be more than To
+		From, To Config // with the defaults filled in
+		InFlight int    // slots taken, which may be more than To has
 		At       time.Time
 	}
 )
@@ -45,7 +45,7 @@ func (Saturated) Level() slog.Level { return slog.LevelWarn }
 func (Relieved) Level() slog.Level { return slog.LevelInfo }
 
 // Level is Info.
-func (Resized) Level() slog.Level { return slog.LevelInfo }
+func (ConfigChanged) Level() slog.Level { return slog.LevelInfo }
 
 // Source returns the bulkhead's name.
 func (e Saturated) Source() string { return e.Name }
@@ -54,7 +54,7 @@ func (e Saturated) Source() string { return e.Name }
 func (e Relieved) Source() string { return e.Name }
 
 // Source returns the bulkhead's name.
-func (e Resized) Source() string { return e.Name }
+func (e ConfigChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e Saturated) LogValue() slog.Value {
@@ -67,16 +67,16 @@ func (e Relieved) LogValue() slog.Value {
 }
 
 // LogValue returns the event as a group.
-func (e Resized) LogValue() slog.Value {
-	return group("resized", e.Name, "", e.At, slog.Int("from", e.From), slog.Int("to", e.To), slog.Int("in_flight", e.InFlight))
+func (e ConfigChanged) LogValue() slog.Value {
+	return eventqueue.Group("config-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To), slog.Int("in_flight", e.InFlight))
 }
 
+// group is eventqueue.Group with the partition's key, if it was one.
 func group(event, name, key string, at time.Time, more ...slog.Attr) slog.Value {
-	attrs := []slog.Attr{slog.String("event", event), slog.String("guard", name)}
 	if key != "" {
-		attrs = append(attrs, slog.String("key", key))
+		more = append(more, slog.String("key", key))
 	}
-	return slog.GroupValue(append(append(attrs, more...), slog.Time("at", at))...)
+	return eventqueue.Group(event, name, at, more...)
 }
 
 // WasSaturated reports whether e is a Saturated.
@@ -84,41 +84,3 @@ func WasSaturated(e patterns.Event) bool { _, ok := e.(Saturated); return ok }
 
 // WasRelieved reports whether e is a Relieved.
 func WasRelieved(e patterns.Event) bool { _, ok := e.(Relieved); return ok }
-
-// WasResized reports whether e is a Resized.
-func WasResized(e patterns.Event) bool { _, ok := e.(Resized); return ok }
-
-// maxEvents is how many events wait for a Drain at most.
-const maxEvents = 16
-
-// eventQueue holds the newest events nobody has drained.
-type eventQueue struct {
-	waiting []patterns.Event
-	lost    uint64 // dropped because there were too many
-}
-
-func (q *eventQueue) put(e patterns.Event) {
-	if len(q.waiting) == maxEvents {
-		copy(q.waiting, q.waiting[1:])
-		q.waiting = q.waiting[:maxEvents-1]
-		q.lost++
-	}
-	q.waiting = append(q.waiting, e)
-}
-
-// drain yields and removes, oldest first, until the consumer stops.
-func (q *eventQueue) drain() iter.Seq[patterns.Event] {
-	return func(yield func(patterns.Event) bool) {
-		for len(q.waiting) > 0 {
-			e := q.waiting[0]
-			q.waiting[0] = nil
-			q.waiting = q.waiting[1:]
-			if len(q.waiting) == 0 {
-				q.waiting = nil
-			}
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}

@@ -1,116 +1,115 @@
 package bulkhead
 
 import (
+	"strings"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/permits"
 )
 
-// Past is the Deadline of a Request that does not wait.
-const Past = patterns.Instant(-1 << 63)
+// compartment is a set of slots of its own.
+type compartment struct {
+	taken     int
+	saturated bool // somebody found no slot, and it was not relieved since
+	waits     bool // somebody waits, unless they have left since
+	watched   bool
+	since     patterns.Instant // of saturated
+	key       string
 
-// NB(waits): the shell does not tell a Machine when a request began to wait. The handle
-// does, with a Deadline below zero: minus the instant. Requests by message bring none, so
-// their waits are neither bounded by MaxWait nor measured.
-
-// askedAt returns when r's caller asked, if that is known.
-func askedAt(r *patterns.Request) (at patterns.Instant, ok bool) {
-	return -r.Deadline, r.Deadline < 0 && r.Deadline != Past
+	newer, older *compartment // of those that are idle
 }
 
-// asked returns the Deadline of a Request made at the instant at.
-func asked(at patterns.Instant) patterns.Instant { return -max(at, 1) }
+// hold is what one permit took, if it is not one slot of main.
+type hold struct {
+	of     *compartment
+	weight int
+}
 
-// acquireHold is Acquire for a request with a weight or a key that matters.
-func (m *Machine) acquireHold(id uint64, r *patterns.Request) patterns.Decision {
-	c, weight := &m.main, max(1, r.Weight)
+// acquireAny is Acquire for a request that is not quite ordinary, or finds no slot.
+func (m *Machine) acquireAny(id uint64, r *patterns.Request) patterns.Decision {
+	weight := max(1, r.Weight)
+	if err := m.impossible(r, weight); err != nil {
+		return patterns.Decision{Dirty: m.flush(), Err: err}
+	}
+	c := m.compartmentOf(r)
+	if c != &m.main && (c == nil || c.taken == 0) && m.used >= m.cfg.MaxPartitions {
+		return patterns.Decision{Dirty: m.flush(), Err: m.refusal(CausePartitions, m.cfg.MaxPartitions, m.used, 0)}
+	}
+	if c == nil {
+		c = m.open(r.Key)
+	}
+	if c.taken > m.limit-weight {
+		return m.lack(c, weight, r)
+	}
+	if r.Asked != 0 {
+		c.waits = false
+		m.waited.Add(m.hi.Sub(r.Asked))
+	}
+	if c != &m.main || weight > 1 {
+		if m.holds == nil {
+			m.holds = new(permits.Table[hold])
+		}
+		m.holds.Put(id, hold{of: c, weight: weight})
+	}
+	m.take(c, weight)
+	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
+}
+
+// impossible returns the refusal of what could never be granted.
+func (m *Machine) impossible(r *patterns.Request, weight int) error {
 	if weight > m.limit {
-		m.waits = false
 		if e := m.heavy; e == nil || e.Weight != weight || e.Limit != m.limit {
 			m.heavy = &WeightError{Name: m.name, Weight: weight, Limit: m.limit}
 		}
-		return patterns.Decision{Dirty: m.flush(), Err: m.heavy}
+		return m.heavy
 	}
-	if r.Key != "" && m.cfg.MaxPartitions > 0 {
-		if len(r.Key) > MaxKey {
-			if m.long == nil || m.long.Size != len(r.Key) {
-				m.long = &KeyError{Name: m.name, Size: len(r.Key)}
-			}
-			return patterns.Decision{Dirty: m.flush(), Err: m.long}
+	if m.keyed && len(r.Key) > MaxKey {
+		if m.long == nil || m.long.Size != len(r.Key) {
+			m.long = &KeyError{Name: m.name, Size: len(r.Key)}
 		}
-		if c = m.partitions[r.Key]; c == nil {
-			if len(m.partitions) >= m.cfg.MaxPartitions {
-				return m.refuse(CausePartitions, m.cfg.MaxPartitions, len(m.partitions))
-			}
-			if c, m.spare = m.spare, nil; c == nil {
-				c = new(compartment)
-			}
-			*c = compartment{key: r.Key}
-		}
+		return m.long
 	}
-	if c.taken > m.limit-weight {
-		return m.lack(c, r)
-	}
-	if m.saturated > 0 && !m.turn(r) {
-		return m.tired()
-	}
-	if c.key != "" && c.taken == 0 {
-		if m.partitions == nil {
-			m.partitions = make(map[string]*compartment)
-		}
-		m.partitions[c.key] = c
-	}
-	if m.holds == nil {
-		m.holds = make(map[uint64]hold)
-	}
-	m.holds[id] = hold{of: c, weight: weight}
-	m.take(c, weight)
-	return m.grant()
+	return nil
 }
 
-// lack answers a request for which there are not enough slots.
-func (m *Machine) lack(c *compartment, r *patterns.Request) patterns.Decision {
-	if !c.saturated {
+// lack answers a request for which there are not enough slots. If it is the first, all
+// leases end because of it, and what they give back may be enough.
+func (m *Machine) lack(c *compartment, weight int, r *patterns.Request) patterns.Decision {
+	first := !c.saturated
+	if first {
 		m.saturate(c)
 	}
-	if m.cfg.MaxWaiting == 0 || r.Deadline == Past {
-		return m.refuse(CauseSlots, m.limit, c.taken)
+	if r.Asked == 0 && (m.cfg.MaxWaiting == 0 || r.NoWait) && !(first && m.leased) {
+		return patterns.Decision{Dirty: m.flush(), Err: m.refusal(CauseSlots, m.limit, c.taken, 0)}
 	}
-	if at, known := askedAt(r); known && m.cfg.MaxWait > 0 {
-		by := at.Add(m.cfg.MaxWait)
-		if m.hi >= by {
-			return m.tired()
-		}
-		if by < m.due {
-			m.due = by
-			m.dirty = true
-		}
-	}
-	m.waits = true
+	c.waits = c.waits || r.Asked != 0
+	m.asking = hold{of: c, weight: weight}
 	return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
 }
 
-// turn records how long r waited for the slot that it could have now. It reports false
-// if that was for too long: then its caller has been, or will be, told so.
-func (m *Machine) turn(r *patterns.Request) bool {
-	at, known := askedAt(r)
-	if !known {
-		return true
+// release is Release for a permit that may have taken something else than one slot of
+// main, or whose slot somebody may lack.
+func (m *Machine) release(id uint64) (dirty bool) {
+	h := hold{of: &m.main, weight: 1}
+	if m.holds != nil {
+		if known, ok := m.holds.Take(id); ok {
+			h = known
+		}
 	}
-	waited := max(m.hi.Sub(at), 0)
-	if m.cfg.MaxWait > 0 && waited >= m.cfg.MaxWait {
-		return false
-	}
-	m.waited.add(waited)
-	return true
+	m.give(h.of, h.weight)
+	return m.flush()
 }
 
-func (m *Machine) tired() patterns.Decision { return m.refuse(CauseMaxWait, m.limit, m.main.taken) }
-
 func (m *Machine) take(c *compartment, n int) {
+	if c != &m.main {
+		if c.taken == 0 {
+			m.occupy(c)
+		}
+		m.parted += n
+	}
 	c.taken += n
-	m.taken += n
-	m.peak = max(m.peak, m.taken)
+	m.peak = max(m.peak, m.main.taken+m.parted)
 }
 
 // give takes n slots back. It is never too many: a compartment that would have less than
@@ -118,25 +117,16 @@ func (m *Machine) take(c *compartment, n int) {
 func (m *Machine) give(c *compartment, n int) {
 	n = min(n, c.taken)
 	c.taken -= n
-	m.taken -= n
-	if m.saturated > 0 {
-		m.free(c)
+	if m.keyed {
+		m.freed = c
 	}
-	if c.taken == 0 && c.key != "" {
-		delete(m.partitions, c.key)
-		m.spare = c
+	if c.saturated && m.calm(c) {
+		m.ease(c)
 	}
-}
-
-// free goes on after slots of c came back while somebody lacked some.
-func (m *Machine) free(c *compartment) {
-	m.ease(c)
-	if m.waits {
-		// Whoever waits is asked for right after this, and then it is true again.
-		m.waits = false
-		if m.calm(&m.main) && m.look == patterns.Never {
-			m.look = m.hi.Add(calmAfter)
-			m.dirty = true
+	if c != &m.main {
+		m.parted -= n
+		if c.taken == 0 && n > 0 {
+			m.vacate(c)
 		}
 	}
 }
@@ -146,7 +136,7 @@ func (m *Machine) free(c *compartment) {
 func (m *Machine) saturate(c *compartment) {
 	c.saturated, c.since = true, m.hi
 	m.saturated++
-	if c.key == "" {
+	if c == &m.main {
 		m.epoch++
 	}
 	ev := Saturated{Name: m.name, Key: c.key, Limit: m.limit, InFlight: c.taken}
@@ -154,62 +144,176 @@ func (m *Machine) saturate(c *compartment) {
 		m.owed, m.owes = ev, true
 	} else {
 		ev.At = m.wall(m.hi)
-		m.events.put(ev)
+		m.tell(ev)
 	}
 	m.dirty = true
+}
+
+// tell puts an event behind the one that is owed.
+func (m *Machine) tell(e patterns.Event) {
+	if m.owes {
+		m.announce()
+	}
+	m.events.Put(e)
+	m.dirty = true
+}
+
+func (m *Machine) announce() {
+	m.owes, m.dirty = false, true
+	m.owed.At = m.wall(m.hi)
+	m.events.Put(m.owed)
+	if c := m.compartmentOf(&patterns.Request{Key: m.owed.Key}); c != nil {
+		c.since = m.hi
+	}
 }
 
 // calm reports whether so few of c's slots are taken that it may count as relieved.
-func (m *Machine) calm(c *compartment) bool { return c.saturated && c.taken <= m.limit/2 }
+func (m *Machine) calm(c *compartment) bool { return c.taken <= m.limit/2 }
 
-// calmAfter is how soon to look whether somebody still waits, where that is not known.
-const calmAfter = time.Millisecond
-
-// ease ends c's saturation if there are slots enough and nobody waits for them.
+// ease relieves c, which is calm, unless somebody waits for its slots: then they are
+// asked for right after this, and whether that was the last is seen a little later.
 func (m *Machine) ease(c *compartment) {
-	if !m.calm(c) || m.waits {
+	if !c.waits {
+		m.relieve(c)
 		return
 	}
-	c.saturated = false
-	m.saturated--
-	if m.saturated == 0 {
-		m.due, m.look = patterns.Never, patterns.Never
+	c.waits = false
+	if !c.watched {
+		c.watched = true
+		m.watched = append(m.watched, c)
 	}
-	m.events.put(Relieved{
+	if m.look == patterns.Never {
+		m.lookIn(calmAfter)
+	}
+}
+
+func (m *Machine) relieve(c *compartment) {
+	c.saturated, c.waits = false, false
+	m.saturated--
+	m.dirty = true
+	if m.owes && m.owed.Key == c.key { // at the same moment: of leases that it ended
+		m.owes = false
+		return
+	}
+	m.tell(Relieved{
 		Name: m.name, Key: c.key, Limit: m.limit, InFlight: c.taken, After: m.hi.Sub(c.since), At: m.wall(m.hi),
 	})
+}
+
+// calmAfter is how soon to look whether somebody still waits, where that is not known,
+// and lookEvery how often at least, should one who needs many slots wait for long.
+const (
+	calmAfter = time.Millisecond
+	lookEvery = 100 * time.Millisecond
+)
+
+func (m *Machine) lookIn(d time.Duration) {
+	m.look, m.pause = m.hi.Add(d), d
 	m.dirty = true
 }
 
-// find returns the compartment of key, or nil.
-func (m *Machine) find(key string) *compartment {
-	if key == "" {
+// lookAround relieves what is watched, calm, and waited for by nobody. Who still waits is
+// asked for after a Tick, if that was dirty.
+func (m *Machine) lookAround() {
+	m.look, m.dirty = patterns.Never, true
+	all := m.watched
+	m.watched = m.watched[:0]
+	for _, c := range all {
+		c.watched = false
+		if c.saturated && m.calm(c) {
+			m.ease(c)
+		}
+	}
+	clear(all[len(m.watched):])
+	if len(m.watched) > 0 {
+		m.lookIn(min(2*m.pause, lookEvery))
+	}
+}
+
+// compartmentOf returns the one of r's key, or nil.
+func (m *Machine) compartmentOf(r *patterns.Request) *compartment {
+	if r.Key == "" || !m.keyed {
 		return &m.main
 	}
-	return m.partitions[key]
+	return m.partitions[r.Key]
 }
 
-// Lease lends at most an eighth of the free slots, and none while somebody lacks one.
-func (m *Machine) Lease(now patterns.Instant, want int) int {
-	m.settle(now)
-	n := min(want, (m.limit-m.main.taken)/leaseShare)
-	if m.main.saturated || n < 2 {
-		return 0
+// maxIdle is how many partitions with no slots taken are kept, because most keys come
+// again, and because somebody may be about to take what was just given back.
+const maxIdle = 64
+
+// idlers are partitions that have no slots taken, by how long ago they had.
+type idlers struct {
+	newest, oldest *compartment
+	n              int
+}
+
+// open makes a partition, idle.
+func (m *Machine) open(key string) *compartment {
+	if m.partitions == nil {
+		m.partitions = make(map[string]*compartment)
 	}
-	m.take(&m.main, n)
-	return n
+	var c *compartment
+	if m.idle.n >= maxIdle {
+		c = m.close()
+	}
+	if c == nil || c.watched {
+		c = new(compartment)
+	}
+	*c = compartment{key: strings.Clone(key)} // which may be a part of something large
+	m.partitions[c.key] = c
+	m.idle.add(c)
+	return c
 }
 
-// leaseShare of the free slots go into one lease, so that what one cell does not use
-// does not keep much from the others.
-const leaseShare = 8
-
-// SettleLease takes back what was lent. Slots know no epoch, so it always counts.
-func (m *Machine) SettleLease(now patterns.Instant, _ uint64, t patterns.Tally) (counted, dirty bool) {
-	m.settle(now)
-	m.give(&m.main, max(0, t.Success+t.Failure+t.Dropped+t.Ignored+t.Unused))
-	return true, m.flush()
+// close forgets the partition that has been idle for longest.
+func (m *Machine) close() *compartment {
+	c := m.idle.oldest
+	if c.saturated {
+		m.relieve(c)
+	}
+	m.idle.remove(c)
+	delete(m.partitions, c.key)
+	return c
 }
 
-// SlowAfter is 0: how long a call took is nothing to a bulkhead.
-func (m *Machine) SlowAfter() time.Duration { return 0 }
+// occupy is called as the first slot of c is taken.
+func (m *Machine) occupy(c *compartment) {
+	m.idle.remove(c)
+	m.used++
+}
+
+// vacate is called when c has no slots taken any more.
+func (m *Machine) vacate(c *compartment) {
+	m.used--
+	if m.idle.n >= maxIdle {
+		m.close()
+	}
+	m.idle.add(c)
+}
+
+func (l *idlers) add(c *compartment) {
+	c.newer, c.older = nil, l.newest
+	if l.newest != nil {
+		l.newest.newer = c
+	} else {
+		l.oldest = c
+	}
+	l.newest = c
+	l.n++
+}
+
+func (l *idlers) remove(c *compartment) {
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		l.newest = c.older
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	} else {
+		l.oldest = c.newer
+	}
+	c.newer, c.older = nil, nil
+	l.n--
+}

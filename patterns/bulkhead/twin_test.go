@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
 	"pgregory.net/rapid"
 )
 
@@ -13,161 +14,218 @@ import (
 // number is counted anew, and a list of who waits.
 type twin struct {
 	cfg   Config
-	in    []twinHolder
-	queue []twinWaiter
+	in    []twinCaller
+	queue []twinCaller
+	waits []time.Duration // of those who had to
+	peak  int
 }
 
-type twinHolder struct {
+type twinCaller struct {
 	label, weight int
-	key           string
-}
-
-type twinWaiter struct {
-	twinHolder
-	since patterns.Instant
+	key           string // "" if keys mean nothing
+	priority      patterns.Priority
+	since, until  patterns.Instant // of one who waits
 }
 
 func (w *twin) taken(key string) (n int) {
-	for _, h := range w.in {
-		if h.key == key {
-			n += h.weight
+	for _, c := range w.in {
+		if c.key == key {
+			n += c.weight
 		}
+	}
+	return n
+}
+
+func (w *twin) total() (n int) {
+	for _, c := range w.in {
+		n += c.weight
 	}
 	return n
 }
 
 func (w *twin) keys() int {
 	seen := map[string]bool{}
-	for _, h := range w.in {
-		seen[h.key] = h.key != ""
+	for _, c := range w.in {
+		seen[c.key] = true
 	}
-	n := 0
-	for _, is := range seen {
-		if is {
-			n++
-		}
-	}
-	return n
+	delete(seen, "")
+	return len(seen)
 }
 
-func (w *twin) decide(h twinHolder) string {
+func (w *twin) decide(c twinCaller) string {
 	switch {
-	case h.weight > w.cfg.MaxConcurrent:
-		return "rejected"
-	case h.key != "" && w.taken(h.key) == 0 && w.keys() >= w.cfg.MaxPartitions:
-		return "rejected"
-	case w.taken(h.key)+h.weight <= w.cfg.MaxConcurrent:
-		w.in = append(w.in, h)
-		return "granted"
-	case w.cfg.MaxWaiting == 0:
-		return "rejected"
+	case c.weight > w.cfg.MaxConcurrent:
+		return machinetest.Rejected
+	case c.key != "" && w.taken(c.key) == 0 && w.keys() >= w.cfg.MaxPartitions:
+		return machinetest.Rejected
+	case w.taken(c.key)+c.weight <= w.cfg.MaxConcurrent:
+		w.in = append(w.in, c)
+		w.peak = max(w.peak, w.total())
+		return machinetest.Granted
 	}
-	return "queued"
+	return machinetest.Queued
 }
 
-// serve returns who gets slots, and who is told to go, as of now.
-func (w *twin) serve(now patterns.Instant) (granted, refused []int) {
-	for len(w.queue) > 0 {
-		next := w.queue[0]
-		late := w.cfg.MaxWait > 0 && now >= next.since.Add(w.cfg.MaxWait)
-		if !late {
-			switch w.decide(next.twinHolder) {
-			case "queued":
-				return granted, refused
-			case "granted":
-				granted = append(granted, next.label)
-			default:
-				late = true
-			}
+// waiting returns who waits for the slots of key.
+func (w *twin) waiting(key string) (all []twinCaller) {
+	for _, c := range w.queue {
+		if c.key == key {
+			all = append(all, c)
 		}
-		if late {
-			refused = append(refused, next.label)
-		}
-		w.queue = w.queue[1:]
 	}
-	return granted, refused
+	return all
+}
+
+// ask is what becomes of a newcomer.
+func (w *twin) ask(c twinCaller, noWait bool) string {
+	waiting := w.waiting(c.key)
+	behind := slices.ContainsFunc(waiting, func(o twinCaller) bool { return o.priority >= c.priority })
+	if !behind {
+		if got := w.decide(c); got != machinetest.Queued {
+			return got
+		}
+	}
+	if c.weight > w.cfg.MaxConcurrent || noWait || len(waiting) >= w.cfg.MaxWaiting {
+		return machinetest.Rejected
+	}
+	w.queue = append(w.queue, c)
+	return machinetest.Queued
+}
+
+// serve returns who gets slots, in order, and who is told to go, as of now: one by one,
+// and whoever stood behind may have a slot at the last moment.
+func (w *twin) serve(now patterns.Instant) (granted, refused []int) {
+	granted = w.grant(now)
+	for {
+		late := slices.IndexFunc(w.queue, func(c twinCaller) bool {
+			return c.until <= now && !slices.ContainsFunc(w.queue, func(o twinCaller) bool { return o.until < c.until })
+		})
+		if late < 0 {
+			return granted, refused
+		}
+		refused = append(refused, w.queue[late].label)
+		w.queue = slices.Delete(w.queue, late, late+1)
+		granted = append(granted, w.grant(now)...)
+	}
+}
+
+func (w *twin) grant(now patterns.Instant) (granted []int) {
+	for {
+		next := slices.IndexFunc(w.queue, func(c twinCaller) bool {
+			waiting := w.waiting(c.key)
+			first := slices.MaxFunc(waiting, func(a, b twinCaller) int { return int(a.priority) - int(b.priority) }) // of equals the first
+			return first.label == c.label && w.decide(c) == machinetest.Granted
+		})
+		if next < 0 {
+			return granted
+		}
+		c := w.queue[next]
+		granted = append(granted, c.label)
+		w.waits = append(w.waits, now.Sub(c.since))
+		w.queue = slices.Delete(w.queue, next, next+1)
+	}
 }
 
 func TestAgainstTheTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Config{MaxConcurrent: rapid.IntRange(1, 5).Draw(t, "slots")}
-		switch rapid.IntRange(0, 2).Draw(t, "kind") {
-		case 0:
+		if rapid.Bool().Draw(t, "partitioned") {
 			cfg.MaxPartitions = rapid.IntRange(1, 3).Draw(t, "partitions")
-		case 1:
+		}
+		if rapid.Bool().Draw(t, "queued") {
 			cfg.MaxWaiting = rapid.IntRange(1, 4).Draw(t, "waiting")
 			cfg.MaxWait = time.Duration(rapid.IntRange(0, 9).Draw(t, "wait")) * time.Second
 		}
 		h, w, label := newHost(t, cfg), &twin{cfg: cfg}, 0
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			w.step(t, h, &label)
-			if h.m.taken != w.total() || len(h.m.partitions) != w.keys() || len(h.queue) != len(w.queue) {
-				t.Fatalf("%d taken, %d partitions, %d wait; want %d, %d, %d",
-					h.m.taken, len(h.m.partitions), len(h.queue), w.total(), w.keys(), len(w.queue))
+			s := h.M.Snapshot(h.Now, patterns.Counts{})
+			if s.Active != w.total() || s.Partitions != w.keys() || s.Peak != w.peak || len(h.Queue) != len(w.queue) {
+				t.Fatalf("%d taken, peak %d, %d partitions, %d wait; want %d, %d, %d, %d",
+					s.Active, s.Peak, s.Partitions, len(h.Queue), w.total(), w.peak, w.keys(), len(w.queue))
+			}
+			var waits patterns.WaitTimes
+			for _, d := range w.waits {
+				waits.Add(d)
+			}
+			if s.Waits != waits {
+				t.Fatalf("waits %+v, want %+v", s.Waits, waits)
 			}
 		}
 	})
-}
-
-func (w *twin) total() (n int) {
-	for _, h := range w.in {
-		n += h.weight
-	}
-	return n
 }
 
 func (w *twin) step(t *rapid.T, h *host, label *int) {
 	switch op := rapid.IntRange(0, 9).Draw(t, "op"); {
 	case op <= 4:
 		*label++
-		r := patterns.Request{Weight: rapid.SampledFrom([]int{0, 1, 1, 1, 2, 6}).Draw(t, "weight"), Key: rapid.SampledFrom([]string{"", "", "a", "b", "c"}).Draw(t, "key")}
-		holder := twinHolder{*label, max(1, r.Weight), r.Key}
+		r := patterns.Request{
+			Weight: rapid.SampledFrom([]int{0, 1, 1, 1, 2, 6}).Draw(t, "weight"), Key: rapid.SampledFrom([]string{"", "", "a", "b", "c"}).Draw(t, "key"),
+			Priority: rapid.SampledFrom([]patterns.Priority{0, 0, 0, patterns.Low, patterns.Critical}).Draw(t, "priority"),
+			NoWait:   rapid.IntRange(0, 3).Draw(t, "no wait") == 0,
+		}
+		c := twinCaller{label: *label, weight: max(1, r.Weight), key: r.Key, priority: r.Priority, since: h.Now, until: patterns.Never}
 		if w.cfg.MaxPartitions == 0 {
-			holder.key = ""
+			c.key = ""
 		}
-		want := "queued"
-		if len(w.queue) == 0 {
-			want = w.decide(holder)
+		if w.cfg.MaxWait > 0 {
+			c.until = h.Now.Add(w.cfg.MaxWait)
 		}
-		if want == "queued" {
-			if len(w.queue) >= w.cfg.MaxWaiting {
-				want = "rejected"
-			} else {
-				w.queue = append(w.queue, twinWaiter{holder, h.now})
-			}
-		}
-		if got, err := h.acquire(*label, r); got != want {
+		want := w.ask(c, r.NoWait)
+		if got, err := h.Acquire(*label, r); got != want {
 			t.Fatalf("acquire %d: %s, %v; want %s", *label, got, err, want)
 		}
-		h.taken()
-	case op <= 7 && len(h.out) > 0:
-		which := rapid.SampledFrom(sorted(h.out)).Draw(t, "which")
-		w.in = slices.DeleteFunc(w.in, func(h twinHolder) bool { return h.label == which })
-		granted, refused := w.serve(h.now)
-		h.release(which, patterns.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
+		h.Taken()
+	case op <= 7 && len(h.Out) > 0:
+		which := rapid.SampledFrom(h.Labels()).Draw(t, "which")
+		w.in = slices.DeleteFunc(w.in, func(h twinCaller) bool { return h.label == which })
+		granted, refused := w.serve(h.Now)
+		h.End(which, patterns.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
 		w.same(t, h, granted, refused)
 	case op == 8 && len(w.queue) > 0:
 		i := rapid.IntRange(0, len(w.queue)-1).Draw(t, "who")
 		who := w.queue[i].label
 		w.queue = slices.Delete(w.queue, i, i+1)
-		granted, refused := w.serve(h.now)
-		h.cancel(who)
+		granted, refused := w.serve(h.Now)
+		h.Cancel(who)
 		w.same(t, h, granted, refused)
 	case op == 9:
 		d := time.Duration(rapid.IntRange(1, 6).Draw(t, "pass")) * time.Second
-		var granted, refused []int
-		for passed := time.Second; passed <= d; passed += time.Second { // whoever leaves, leaves on time
-			g, r := w.serve(h.now.Add(passed))
-			granted, refused = append(granted, g...), append(refused, r...)
-		}
-		h.pass(d)
+		granted, refused := w.pass(h.Now.Add(d))
+		h.Pass(d)
 		w.same(t, h, granted, refused)
 	}
 }
 
-func (w *twin) same(t *rapid.T, h *host, granted, refused []int) {
-	if got := h.taken(); !slices.Equal(got, granted) || !slices.Equal(h.refused, refused) {
-		t.Fatalf("granted %v and refused %v, want %v and %v", got, h.refused, granted, refused)
+// pass serves whenever somebody has to leave, until the end.
+func (w *twin) pass(end patterns.Instant) (granted, refused []int) {
+	for {
+		next := end
+		for _, c := range w.queue {
+			next = min(next, c.until)
+		}
+		g, r := w.serve(next)
+		granted, refused = append(granted, g...), append(refused, r...)
+		if next == end {
+			return granted, refused
+		}
 	}
-	h.refused = nil
+}
+
+// same compares as sets: between keys there is no order.
+func (w *twin) same(t *rapid.T, h *host, granted, refused []int) {
+	got := h.Taken()
+	if w.cfg.MaxPartitions > 0 {
+		slices.Sort(got)
+		slices.Sort(granted)
+	}
+	var told []int
+	for _, r := range h.Refused {
+		told = append(told, r.Label)
+	}
+	slices.Sort(told)
+	slices.Sort(refused)
+	if h.Refused = nil; !slices.Equal(got, granted) || !slices.Equal(told, refused) {
+		t.Fatalf("granted %v and refused %v, want %v and %v", got, told, granted, refused)
+	}
 }
