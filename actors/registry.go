@@ -34,7 +34,6 @@ type Registry struct {
 	root      *actor.PID
 	relayPID  *actor.PID
 	relay     *relay
-	pool      sync.Pool
 	observers sync.WaitGroup // the goroutines that log and forward events
 	closed    atomic.Bool
 	directory *directory
@@ -79,7 +78,6 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 	if err := r.intensity.Validate(); err != nil {
 		return nil, err
 	}
-	r.pool.New = newCall
 	root, err := system.Root.SpawnNamed(actor.PropsFromProducer(
 		func() actor.Actor { return newRoot(r) }, actor.WithMailbox(mailbox.Producer(mailbox.Config{}))), rootName)
 	if err != nil {

@@ -49,7 +49,7 @@ type shell struct {
 	system     *actor.ActorSystem
 	context    actor.Context // of the current incarnation
 	relay      *relay
-	pool       *sync.Pool // of calls
+	pool       sync.Pool // of calls, none of which another shell may touch: deadlines name them
 	holders    holders
 	deadlines  deadlines
 	timer      *time.Timer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -157,7 +158,7 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 	}
 	s := &shell{
 		name: name, origin: r.origin, policy: spec.OnFailure,
-		foreign: w.parent != nil, system: r.system, relay: r.relay, pool: &r.pool, armed: patterns.Never,
+		foreign: w.parent != nil, system: r.system, relay: r.relay, pool: sync.Pool{New: newCall}, armed: patterns.Never,
 		cells: r.strict,
 	}
 	if _, _, leased := spec.Mode.Lease(); leased {
