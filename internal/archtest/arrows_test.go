@@ -25,14 +25,22 @@ const (
 	protoEventStream = protoact + "/eventstream"
 )
 
+// sampler is the one package below patterns/ that reads the machine.
+const sampler = patterns + "/loadshedder/sampler"
+
+// ofPatterns is what a pattern may import.
+var ofPatterns = []string{
+	patterns, patterns + "/internal/...", actors, mailbox,
+	module + "/supervisor/intensity", protoActor, protoEventStream,
+}
+
 // layers is read in order: the first entry that fits a package is its own.
 var layers = []layer{
 	{"patterns", nil},
 	{"patterns/internal/...", []string{patterns, patterns + "/internal/..."}},
-	{"patterns/*", []string{
-		patterns, patterns + "/internal/...", actors, mailbox,
-		module + "/supervisor/intensity", protoActor, protoEventStream,
-	}},
+	{"patterns/loadshedder/sampler", []string{patterns, patterns + "/internal/...", "github.com/shirou/gopsutil/v3/..."}},
+	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
+	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,

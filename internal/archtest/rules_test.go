@@ -73,6 +73,11 @@ var sources = []struct {
 		nil,
 	},
 	{
+		purity, "a sampler is there to read the machine",
+		"patterns/loadshedder/sampler/cpu.go", "package sampler\nimport \"os\"\nimport \"runtime/metrics\"",
+		nil,
+	},
+	{
 		purity, "a test may do as it likes",
 		"patterns/x/machine_test.go", "package x\nimport \"time\"\nvar _ = time.Now()",
 		nil,
@@ -101,6 +106,21 @@ var sources = []struct {
 	{
 		arrows, "one pattern does not know another",
 		"patterns/x/handle.go", "package x\nimport \"" + patterns + "/circuitbreaker\"\nimport \"" + actors + "\"",
+		[]string{"2: patterns/x may not import"},
+	},
+	{
+		arrows, "a sampler knows neither who reads it nor actors",
+		"patterns/loadshedder/sampler/cpu.go", "package sampler\nimport \"" + patterns + "/loadshedder\"\nimport \"" + actors + "\"\nimport \"github.com/shirou/gopsutil/v3/cpu\"",
+		[]string{"2: patterns/loadshedder/sampler may not import", "3: patterns/loadshedder/sampler may not import"},
+	},
+	{
+		arrows, "a shedder asks its sampler, and nobody else of the machine",
+		"patterns/loadshedder/handle.go", "package loadshedder\nimport \"" + sampler + "\"\nimport \"" + actors + "\"\nimport \"github.com/shirou/gopsutil/v3/cpu\"",
+		[]string{"4: patterns/loadshedder may not import"},
+	},
+	{
+		arrows, "no other pattern asks it",
+		"patterns/x/handle.go", "package x\nimport \"" + sampler + "\"",
 		[]string{"2: patterns/x may not import"},
 	},
 	{
