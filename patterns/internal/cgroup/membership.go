@@ -13,6 +13,9 @@ type Membership struct {
 	CPU, CPUAcct, CPUSet, Memory string
 }
 
+// ErrNoGroup is of a process in no group that has to do with CPU or memory.
+var ErrNoGroup = errors.New("cgroup: /proc/self/cgroup names no group of CPU or memory")
+
 // ParseMembership reads /proc/self/cgroup.
 func ParseMembership(text []byte) (Membership, error) {
 	var m Membership
@@ -44,7 +47,7 @@ func ParseMembership(text []byte) (Membership, error) {
 		}
 	}
 	if m.Version() == 0 {
-		return m, errors.New("cgroup: /proc/self/cgroup: in no group that has to do with CPU or memory")
+		return m, ErrNoGroup
 	}
 	return m, nil
 }
