@@ -13,13 +13,30 @@
 // Actors send [Acquire], [Report] and [Cancel] to the guard's PID and never block,
 // or let [AcquireThen] do it. Both may be mixed.
 //
+// # Waiting
+//
+// The shell keeps the queue of those who wait, and asks the Machine, if it is a [Queuer],
+// who may join it, until when, and in what order they are served. A caller leaves when
+// its context ends; a grant that crosses that is undone.
+//
+// # Producers
+//
+// An actor that produces work sends [Produce] once and is then told by [Demand] how many
+// pieces it may make; [Done] says that some of them have ended.
+//
+// # Questions and shards
+//
+// A pattern may answer questions of its own, sent as [Consult], if its Machine is a
+// [Consultant]. A guard with very many keys may be [Sharded]: several actors under one name.
+//
 // # What a restart keeps
 //
 // A panic in a turn answers the request that it was handling with [ErrFailed],
 // suspends the actor, and tells its supervisor, which restarts it:
 //
 //	kept     the Machine (state, window, limits, configuration), permits in flight,
-//	         callers that wait, queued messages, watches, totals, leases in cells
+//	         callers and producers that wait, queued messages, watches, totals, leases in
+//	         cells
 //	lost     the message that failed, and what it had been granted
 //	rebuilt  what Machine.Check finds broken, conservatively (Machine.Repair)
 //	bumped   the epoch, only if something was rebuilt
