@@ -51,10 +51,10 @@ type Config struct {
 	// RefuseAll is how many times the limit must wait before all are refused, above
 	// RefuseFrom and at most 1500. Default off, or 1.5 times RefuseFrom if that is set.
 	RefuseAll float64
-	// MeetDeadlines takes the Deadline of a request that waits for when its answer must
-	// be there: it is refused as soon as that is not to be expected, going by what
-	// calls take now. Default off: it is refused if its turn would come after Deadline.
-	MeetDeadlines bool
+	// DeadlineForTurn takes the Deadline of a request that waits for when its turn must
+	// have come. Default off: for when its answer must be there. Either way it is refused as
+	// soon as that is not to be expected, going by what calls take now.
+	DeadlineForTurn bool
 
 	// Fair shares a contended limit among the tenants that Request.Key names: who
 	// holds less than an equal share goes before who holds more. Default off.
@@ -143,7 +143,7 @@ func (c *Config) complainOfQueue(f *faults.Faults, d *Config) {
 	needs(c.MaxWait > 0, "MaxWait", c.MaxWait)
 	needs(c.Queue.Valid() && c.Queue != FIFO, "Queue", c.Queue)
 	needs(c.RefuseFrom > 0, "RefuseFrom", c.RefuseFrom)
-	needs(c.MeetDeadlines, "MeetDeadlines", c.MeetDeadlines)
+	needs(c.DeadlineForTurn, "DeadlineForTurn", c.DeadlineForTurn)
 	f.Check(d.Target > 0, "Target", c.Target, "must not be negative")
 	f.Check(d.Interval >= d.Target, "Interval", c.Interval, fmt.Sprintf("must be Target, which is %v, or more", d.Target))
 	f.Check(c.RefuseFrom >= 0 && c.RefuseFrom <= maxFactor, "RefuseFrom", c.RefuseFrom, "must not be negative, and at most 1000")

@@ -67,7 +67,7 @@ func TestInvalidConfigsNameEveryField(t *testing.T) {
 		{Config{Min: 10, Max: 5}, []string{"Max", "Initial"}},
 		{Config{Initial: 20, Max: 10}, []string{"Initial"}},
 		{Config{MaxWaiting: -1, MaxTenants: -1, CallTimeout: -1, MaxLatency: -1}, []string{"MaxLatency", "MaxWaiting", "MaxTenants", "CallTimeout"}},
-		{Config{MaxWait: 1, Queue: CoDel, RefuseFrom: 1, MeetDeadlines: true}, []string{"MaxWait", "Queue", "RefuseFrom", "MeetDeadlines"}},
+		{Config{MaxWait: 1, Queue: CoDel, RefuseFrom: 1, DeadlineForTurn: true}, []string{"MaxWait", "Queue", "RefuseFrom", "DeadlineForTurn"}},
 		{Config{MaxWaiting: 1, MaxWait: -1, Queue: 9, Target: -1, Interval: -2}, []string{"MaxWait", "Queue", "Target", "Interval"}},
 		{Config{MaxWaiting: 1, Target: 2, Interval: 1, RefuseAll: 1}, []string{"Interval", "RefuseAll"}},
 		{Config{MaxWaiting: 1, RefuseFrom: nan}, []string{"RefuseFrom"}},

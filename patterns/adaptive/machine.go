@@ -32,7 +32,7 @@ type Machine struct {
 	tenants  tenants
 	line     line
 	latency  float64 // moving average in ns
-	quickest float64 // latency in ns that hardly any call of late beat
+	spread   float64 // moving average of how far calls are from it, in ns
 
 	cfg    Config // with its defaults
 	name   string
@@ -216,20 +216,24 @@ func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.O
 }
 
 func (m *Machine) learn(s *Sample) {
-	if !s.Dropped {
-		m.time(float64(s.RTT))
-	}
+	m.time(float64(s.RTT), s.Dropped)
 	m.limit = m.finder.Observe(*s)
 	m.announce()
 }
 
-// time follows what calls take.
-func (m *Machine) time(rtt float64) {
-	m.latency += (rtt - m.latency) / 16
-	if m.quickest += (rtt - m.quickest) / 256; rtt < m.quickest || m.quickest == 0 {
-		m.quickest = rtt
+// time follows what calls take. A lost one takes at least what it took until it was given
+// up, unless it was turned away at once.
+func (m *Machine) time(rtt float64, lost bool) {
+	if lost && rtt <= m.latency {
+		return
 	}
+	m.spread += (math.Abs(rtt-m.latency) - m.spread) / 16
+	m.latency += (rtt - m.latency) / 16
 }
+
+// patience is what hardly any call takes longer than. TCP's retransmission timer,
+// Jacobson 1988.
+func (m *Machine) patience() float64 { return m.latency + 4*m.spread }
 
 // Release ends permit p without a verdict.
 func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {

@@ -60,7 +60,7 @@ func (m *Machine) relearn(limit float64) {
 	m.finder.Set(m.cfg.bounds(), limit)
 	m.limit = int(m.finder.Estimate())
 	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held = [levels]float64{}, 0, false
-	m.latency, m.quickest = 0, 0
+	m.latency, m.spread = 0, 0
 }
 
 // Reconfigure changes the policy. State, epoch, permits and the estimate stay, as far

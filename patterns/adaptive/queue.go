@@ -119,15 +119,16 @@ func (m *Machine) turnComes(r *patterns.Request, c *claim, q *patterns.Queue) pa
 		ahead = 0 // of those that wait; a turn comes soon, or nobody knows when
 	}
 	wait := m.latency * float64(ahead+c.weight) / float64(max(m.limit, 1))
-	if m.cfg.MeetDeadlines {
-		wait += m.latency
+	if !m.cfg.DeadlineForTurn {
+		wait += m.patience()
 	}
 	return m.hi.Add(saturated(wait))
 }
 
 // hopeless reports whether a request that has waited would be answered too late.
 func (m *Machine) hopeless(r *patterns.Request) bool {
-	return m.cfg.MeetDeadlines && r.Asked != 0 && r.Deadline != 0 && m.inFlight > 0 && m.hi.Add(saturated(m.quickest)) > r.Deadline
+	return r.Asked != 0 && r.Deadline != 0 && !m.cfg.DeadlineForTurn && m.inFlight > 0 &&
+		m.hi.Add(saturated(m.patience())) > r.Deadline
 }
 
 // crowded is which share of the newcomers may not wait, so many waiting.
