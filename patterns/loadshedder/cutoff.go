@@ -50,13 +50,13 @@ type cutoff struct {
 	seen     [grades]float64 // before; each roll fades them
 	rolled   patterns.Instant
 
-	share  float64         // for which open was made
-	open   [grades]float64 // the share of each grade that is admitted
-	credit [grades]float64 // of admissions: one is due when it reaches 1
-	spare  patterns.Instant
+	share float64          // for which open was made
+	open  [grades]float64  // the share of each grade that is admitted
+	debt  [grades]float64  // requests to shed: one is when it reaches 1
+	spare patterns.Instant // when Config.Floor lets the next one through
 
 	reserve [grades]float64 // places kept for that grade, against all lower ones
-	held    bool            // some reserve is not 0
+	held    bool            // some reserve is not 0: only under strain
 }
 
 // roll makes the arrivals part of what was seen.
@@ -68,9 +68,29 @@ func (c *cutoff) roll(now patterns.Instant) {
 	keep := math.Exp(-float64(since) / float64(memory))
 	for i, n := range c.arrivals {
 		c.seen[i] = c.seen[i]*keep + float64(n)
+		if n == 0 { // whoever it was for has stayed away
+			c.reserve[i] *= keep
+		}
 	}
 	c.arrivals, c.rolled = [grades]uint64{}, now
 	c.divide(c.share)
+	if c.held {
+		c.hold()
+	}
+}
+
+// rest gives up all reserves.
+func (c *cutoff) rest() { c.reserve, c.held = [grades]float64{}, false }
+
+// hold gives up reserves that are none.
+func (c *cutoff) hold() {
+	sum := 0.0
+	for _, r := range c.reserve {
+		sum += r
+	}
+	if sum <= leastReserve {
+		c.rest()
+	}
 }
 
 // divide sets how much of each grade is admitted if share of all requests is shed. Where
@@ -89,14 +109,13 @@ func (c *cutoff) divide(share float64) {
 			c.open[i] = 1
 		case total == 0:
 			c.open[i] = 1 - share
-		case n <= left: // none of them, were there any
+		case left > 0 && n <= left: // none of them, were there any
 			c.open[i] = 0
 			left -= n
-		default:
+		case left > 0:
 			c.open[i] = 1 - left/n
 			left = 0
-		}
-		if share == 0 {
+		default:
 			c.open[i] = 1
 		}
 	}
@@ -110,12 +129,11 @@ func (c *cutoff) admits(share float64, grade int) bool {
 	if c.open[grade] >= 1 {
 		return true
 	}
-	c.credit[grade] += c.open[grade]
-	if c.credit[grade] < 1 {
-		return false
+	if c.debt[grade] += 1 - c.open[grade]; c.debt[grade] < 1 {
+		return true
 	}
-	c.credit[grade]--
-	return true
+	c.debt[grade]--
+	return false
 }
 
 // closed reports whether nobody of that grade is admitted.
@@ -161,15 +179,12 @@ func (c *cutoff) refused(grade, room int) {
 
 // granted makes the reserves shrink.
 func (c *cutoff) granted(grade int) {
-	own, sum := c.reserve[grade], 0.0
+	own := c.reserve[grade]
 	for i := range c.reserve {
 		c.reserve[i] -= c.reserve[i] * fade
-		sum += c.reserve[i]
 	}
 	c.reserve[grade] = max(0, own-lossTarget)
-	if c.held = sum > leastReserve; !c.held {
-		c.reserve = [grades]float64{}
-	}
+	c.hold()
 }
 
 // gradeOf returns the grade of r.
@@ -181,6 +196,9 @@ func (m *Machine) gradeOf(r *patterns.Request) int {
 func (m *Machine) arrive(r *patterns.Request) (grade int) {
 	grade = m.gradeOf(r)
 	m.cutoff.arrivals[grade]++
+	if m.strain.on {
+		m.cutoff.roll(m.hi)
+	}
 	return grade
 }
 

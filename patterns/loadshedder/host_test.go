@@ -29,7 +29,9 @@ func with(c Config, change func(*Config)) Config {
 }
 
 // read is an Observation of now.
-func read(s Signal, v float64) Observation { return Observation{Readings: []Reading{{Signal: s, Value: v}}} }
+func read(s Signal, v float64) Observation {
+	return Observation{Readings: []Reading{{Signal: s, Value: v}}}
+}
 
 // blind measures nothing.
 var blind = Config{CPU: Off, Memory: Off}

@@ -3,6 +3,7 @@ package loadshedder
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -72,20 +73,27 @@ func (m *marks) level(n int) Level {
 }
 
 // levelWatch announces a new Level once it has held for long enough. To know that it has
-// held it keeps, in a window that ends with a look, the most and the least that was in
-// flight: so that calls need to compare two numbers, and no clock.
+// held it keeps the least that was in flight, and the most, while the level is another than
+// the one announced: so that calls need to compare two numbers, and no clock.
 type levelWatch struct {
 	said  Level // the one announced last
 	above marks // where levels begin
 	clear marks // where they end
 	cut   Level // that measurements make it at least
 
-	least, most       int   // in flight in this window
-	leastCut, mostCut Level // in this window
+	rise, fall span
 	// high and low are what calls compare with: beyond them something is to be noted.
 	high, low int
-	look      patterns.Instant // when the window ends; Never if there is none
-	begins    bool             // a window, as soon as the time is known
+	look      patterns.Instant // when to see what has held; Never if the level is the announced one
+	begins    bool             // to look, as soon as the time is known
+}
+
+// span is the time in which n was the least, or the most, that was in flight, and cut that
+// of the levels that measurements made it.
+type span struct {
+	n     int
+	cut   Level
+	since patterns.Instant
 }
 
 // up is the most that may be in flight in the level that was announced, and down the
@@ -104,10 +112,10 @@ func (w *levelWatch) down() int {
 	return w.clear[w.said-1]
 }
 
-// moved notes that what is in flight went beyond high or low, and reports whether the shell
-// must be told: a window is to begin.
+// moved notes that what is in flight went beyond high or low, and reports whether the time
+// is needed: to begin to look.
 func (w *levelWatch) moved(n, peak int) (begins bool) {
-	w.most, w.least = max(w.most, n), min(w.least, n)
+	w.rise.n, w.fall.n = min(w.rise.n, n), max(w.fall.n, n)
 	if w.look == patterns.Never && !w.begins && w.differs(n) {
 		w.begins, begins = true, true
 	}
@@ -123,7 +131,7 @@ func (w *levelWatch) differs(n int) bool {
 func (w *levelWatch) arm(n, peak int) {
 	switch {
 	case w.look != patterns.Never:
-		w.high, w.low = min(w.most, peak), w.least
+		w.high, w.low = min(w.fall.n, peak), w.rise.n
 	case w.begins:
 		w.high, w.low = peak, 0
 	default:
@@ -134,33 +142,42 @@ func (w *levelWatch) arm(n, peak int) {
 	}
 }
 
-// begin begins a window that ends with look.
-func (w *levelWatch) begin(n, peak int, look patterns.Instant) {
-	w.least, w.most, w.leastCut, w.mostCut = n, n, w.cut, w.cut
-	w.look, w.begins = look, false
+// begin begins to look.
+func (w *levelWatch) begin(n, peak int, now patterns.Instant, every time.Duration) {
+	w.rise = span{n, w.cut, now}
+	w.fall = w.rise
+	w.look, w.begins = now.Add(every), false
 	w.arm(n, peak)
 }
 
-// end ends the window and returns the level that held in all of it, or the one announced.
-func (w *levelWatch) end(n, peak int) Level {
-	to := w.said
-	if least := max(w.above.level(w.least), w.leastCut); least > to {
-		to = least
-	} else if most := max(w.clear.level(w.most), w.mostCut); most < to {
-		to = most
+// see returns the level that has held for raise, or for clear if it is a lower one; the one
+// announced if none has.
+func (w *levelWatch) see(n, peak int, now patterns.Instant, raise, clear time.Duration) Level {
+	fresh := span{n, w.cut, now}
+	switch risen := max(w.above.level(w.rise.n), w.rise.cut); {
+	case risen <= w.said:
+		w.rise = fresh
+	case now.Sub(w.rise.since) >= raise:
+		w.said, w.rise, w.fall = risen, fresh, fresh
 	}
-	w.said = to
+	switch fallen := max(w.clear.level(w.fall.n), w.fall.cut); {
+	case fallen >= w.said:
+		w.fall = fresh
+	case now.Sub(w.fall.since) >= clear:
+		w.said, w.rise, w.fall = fallen, fresh, fresh
+	}
 	w.look = patterns.Never
-	w.begins = w.differs(n)
+	if w.differs(n) {
+		w.look = now.Add(min(raise, clear))
+	}
 	w.arm(n, peak)
-	return to
+	return w.said
 }
 
-// setCut is told what measurements make of the level, and reports whether a window is to
-// begin.
+// setCut is told what measurements make of the level, and reports as moved does.
 func (w *levelWatch) setCut(cut Level, n, peak int) (begins bool) {
 	w.cut = cut
-	w.leastCut, w.mostCut = min(w.leastCut, cut), max(w.mostCut, cut)
+	w.rise.cut, w.fall.cut = min(w.rise.cut, cut), max(w.fall.cut, cut)
 	return w.moved(n, peak)
 }
 

@@ -149,6 +149,7 @@ func (m *Machine) pass(id uint64, r *patterns.Request, w int) patterns.Decision 
 		if cause := m.objection(grade, w); cause != CauseNone {
 			m.strain.count(cause, r.Priority)
 			m.strain.spared++
+			m.strained()
 		}
 	}
 	if r.Asked != 0 {
@@ -166,7 +167,6 @@ func (m *Machine) grant(id uint64, r *patterns.Request, w, grade int) patterns.D
 	}
 	if m.cutoff.held {
 		m.cutoff.granted(grade)
-		m.calmDown()
 	}
 	m.add(w)
 	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}

@@ -151,15 +151,17 @@ func (m *Machine) Check() error {
 	check(m.peak >= m.inFlight, "the peak was missed")
 	check(m.inFlight <= m.level.high && m.inFlight >= m.level.low, "a level was missed")
 	check(m.control.admit > 0 && m.control.admit <= 1, fmt.Sprintf("the share that is admitted is %v", m.control.admit))
-	check(m.strain.on == (m.strain.look != patterns.Never || m.owes), "strain without a look, or the reverse")
+	check(m.strain.on || m.strain.look == patterns.Never, "looks for the end of no strain")
+	check(!m.strain.on || m.strain.look != patterns.Never || m.owes, "a strain without an end")
 	check(!m.strain.shedding || m.strain.on, "shedding in a calm")
 	check(m.due == patterns.Never || m.state != Automatic, "due without a reason")
+	check(!m.cutoff.held || m.strain.on, "places are kept in a calm")
 	check(m.queue.waiting >= 0, "fewer than none wait")
-	check(!m.calm || m.state == Automatic && !m.strain.on && !m.control.cutting && !m.throttled() && !m.cfg.Fair && !m.cutoff.held, "no calm")
+	check(!m.calm || m.state == Automatic && !m.strain.on && !m.control.cutting && !m.throttled() && !m.cfg.Fair, "no calm")
 	for g := range grades {
 		check(m.cutoff.reserve[g] >= 0 && m.cutoff.seen[g] >= 0, "less than nothing is kept or seen")
 		check(m.cutoff.open[g] >= 0 && m.cutoff.open[g] <= 1, "a share is out of bounds")
-		check(m.cutoff.credit[g] >= 0 && m.cutoff.credit[g] < 1, "a credit is out of bounds")
+		check(m.cutoff.debt[g] >= 0 && m.cutoff.debt[g] < 1, "a debt is out of bounds")
 	}
 	if m.throttled() {
 		errs = append(errs, m.throttle.Check())

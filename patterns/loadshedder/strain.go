@@ -45,8 +45,11 @@ func (m *Machine) shed(cause Cause, r *patterns.Request) error {
 	s := &m.strain
 	s.count(cause, r.Priority)
 	err := m.refusal(cause, r.Priority)
-	if cause == CauseForced {
+	switch cause {
+	case CauseForced:
 		return err
+	case CauseThrottle:
+		m.throttle.Record(m.hi, 1, false)
 	}
 	m.strained()
 	s.shed = m.hi
@@ -85,11 +88,7 @@ func (m *Machine) pay() {
 		m.dirty = true
 	}
 	if m.level.begins {
-		hold := m.cfg.ClearAfter
-		if m.level.now(m.inFlight) > m.level.said {
-			hold = m.cfg.RaiseAfter
-		}
-		m.level.begin(m.inFlight, m.peak, m.hi.Add(hold))
+		m.level.begin(m.inFlight, m.peak, m.hi, min(m.cfg.RaiseAfter, m.cfg.ClearAfter))
 		m.dirty = true
 	}
 	m.rearm()
@@ -124,14 +123,11 @@ func (m *Machine) overdue() {
 
 func (m *Machine) relevel() {
 	from := m.level.said
-	if to := m.level.end(m.inFlight, m.peak); to != from {
+	if to := m.level.see(m.inFlight, m.peak, m.hi, m.cfg.RaiseAfter, m.cfg.ClearAfter); to != from {
 		m.events.Put(LevelChanged{
 			Name: m.name, From: from, To: to, InFlight: m.inFlight, Limit: m.limit, Pressure: m.pressure(), At: m.wall(m.hi),
 		})
 		m.dirty = true
-	}
-	if m.level.begins {
-		m.owe()
 	}
 }
 
@@ -154,13 +150,14 @@ func (m *Machine) relax() {
 	default:
 		s.on, s.ask, s.look = false, false, patterns.Never
 		m.queue.rest()
+		m.cutoff.rest()
 		m.calmDown()
 	}
 }
 
 // calmDown decides whether calls need to look at nothing but the limit.
 func (m *Machine) calmDown() {
-	calm := m.state == Automatic && !m.strain.on && !m.control.cutting && !m.throttled() && !m.cfg.Fair && !m.cutoff.held
+	calm := m.state == Automatic && !m.strain.on && !m.control.cutting && !m.throttled() && !m.cfg.Fair
 	if calm != m.calm {
 		m.calm, m.dirty = calm, true
 	}

@@ -1,0 +1,324 @@
+package loadshedder
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
+)
+
+// shop serves so many at once, each for as long as the others, and lets whoever it is sent
+// wait as the Machine says.
+type shop struct {
+	*host
+	t       *testing.T
+	service time.Duration
+	ends    map[int]patterns.Instant
+	labels  int
+	of      map[int]patterns.Priority
+	came    map[int]patterns.Instant
+
+	served, shed map[patterns.Priority]int
+	waited       map[patterns.Priority][]time.Duration
+	why          map[Cause]int
+}
+
+func newShop(t *testing.T, service time.Duration, c Config) *shop {
+	s := &shop{host: newHost(t, c), t: t, service: service, ends: map[int]patterns.Instant{}}
+	s.of, s.came = map[int]patterns.Priority{}, map[int]patterns.Instant{}
+	s.reset()
+	return s
+}
+
+func (s *shop) reset() {
+	s.served, s.shed, s.waited, s.why = map[patterns.Priority]int{}, map[patterns.Priority]int{}, map[patterns.Priority][]time.Duration{}, map[Cause]int{}
+}
+
+// until lets time pass.
+func (s *shop) until(end patterns.Instant) {
+	for {
+		at, who := end, 0
+		for label, e := range s.ends {
+			if e < at || e == at && label < who {
+				at, who = e, label
+			}
+		}
+		s.Pass(max(0, at.Sub(s.Now)))
+		s.note()
+		if who == 0 {
+			return
+		}
+		delete(s.ends, who)
+		s.End(who, patterns.Success)
+		s.note()
+	}
+}
+
+// note has those who were granted served, and counts those who were shed.
+func (s *shop) note() {
+	for _, label := range s.Taken() {
+		p := s.of[label]
+		s.ends[label] = s.Now.Add(s.service)
+		s.served[p]++
+		s.waited[p] = append(s.waited[p], s.Now.Sub(s.came[label]))
+	}
+	for _, r := range s.Refused {
+		s.shed[s.of[r.Label]]++
+		s.why[causeOf(r.Err)]++
+	}
+	s.Refused = nil
+}
+
+// offer sends one request every gap, for a while, of these priorities in turn.
+func (s *shop) offer(gap, span time.Duration, of ...patterns.Priority) {
+	for end := s.Now.Add(span); s.Now < end; s.until(s.Now.Add(gap)) {
+		s.labels++
+		s.of[s.labels], s.came[s.labels] = of[s.labels%len(of)], s.Now
+		got, err := s.Acquire(s.labels, patterns.Request{Priority: s.of[s.labels]})
+		if got == machinetest.Rejected {
+			s.shed[s.of[s.labels]]++
+			s.why[causeOf(err)]++
+		}
+		s.note()
+	}
+}
+
+func (s *shop) mean(p patterns.Priority) time.Duration {
+	sum := time.Duration(0)
+	for _, w := range s.waited[p] {
+		sum += w
+	}
+	return sum / time.Duration(max(1, len(s.waited[p])))
+}
+
+var counter = with(blind, func(c *Config) { c.MaxInFlight, c.MaxQueue, c.MaxWait = 4, 100, Off })
+
+func TestQueueDelayKeepsWaitingShort(t *testing.T) {
+	for _, tt := range []struct {
+		law         Law
+		cause       Cause
+		least, most time.Duration
+	}{
+		{Law{}, CauseQueueDelay, ms, 60 * ms},
+		{CoDel(5*ms, 100*ms), CauseQueueDelay, ms, 60 * ms},
+		{PIE(15 * ms), CauseQueueDelay, 5 * ms, 25 * ms},
+		{AnyDelay(), CauseQueue, 200 * ms, sec},
+	} {
+		t.Run(tt.law.String(), func(t *testing.T) {
+			s := newShop(t, 10*ms, with(counter, func(c *Config) { c.QueueDelay = tt.law }))
+			s.offer(2*ms, 5*sec, patterns.Normal) // 500 a second, of which 400 can be served
+			s.reset()
+			s.offer(2*ms, 10*sec, patterns.Normal)
+			if mean := s.mean(patterns.Normal); mean < tt.least || mean > tt.most {
+				t.Errorf("waited for %v", mean)
+			}
+			if s.served[0] < 3800 || s.why[tt.cause] < 700 || s.shed[0] != s.why[tt.cause] {
+				t.Errorf("served %d, shed %v", s.served[0], s.why)
+			}
+		})
+	}
+}
+
+func TestABurstIsNotShed(t *testing.T) {
+	for _, law := range []Law{CoDel(5*ms, 100*ms), PIE(15 * ms)} {
+		s := newShop(t, 10*ms, with(counter, func(c *Config) { c.QueueDelay = law }))
+		for range 20 {
+			s.offer(100*time.Microsecond, 3*ms, patterns.Normal) // 30 at once, in 75 ms
+			s.until(s.Now.Add(200 * ms))
+		}
+		if s.shed[0] != 0 || s.served[0] != 600 {
+			t.Errorf("%v: shed %v of %d", law, s.why, s.served[0])
+		}
+	}
+}
+
+func TestDelayIsJudgedOfEachPriorityByItself(t *testing.T) {
+	for _, law := range []Law{CoDel(5*ms, 100*ms), PIE(15 * ms)} {
+		s := newShop(t, 10*ms, with(counter, func(c *Config) { c.QueueDelay = law }))
+		s.offer(2*ms, 20*sec, patterns.Low, patterns.High) // each 250 a second
+		if s.shed[patterns.High] != 0 || s.shed[patterns.Low] < 1000 || s.served[patterns.High] < 4990 {
+			t.Errorf("%v: shed %v, served %v", law, s.shed, s.served)
+		}
+		if high, low := s.mean(patterns.High), s.mean(patterns.Low); high > 5*ms || low < high {
+			t.Errorf("%v: waited %v and %v", law, high, low)
+		}
+	}
+}
+
+// The place that one gets who waits alone would go to nobody if it were shed.
+func TestTheLastOneWhoWaitsIsNotShed(t *testing.T) {
+	s := newShop(t, 200*ms, with(blind, func(c *Config) { c.MaxInFlight = 1 }))
+	s.offer(400*ms, 20*sec, patterns.Normal, patterns.Normal)
+	s.reset()
+	s.offer(199*ms, 10*sec, patterns.Normal)
+	if s.shed[0] != 0 {
+		t.Errorf("shed %v", s.why)
+	}
+}
+
+// A queue that was empty between two long waits has no standing delay.
+func TestCoDelForgetsAnOldQueue(t *testing.T) {
+	s := newScript(t, with(blind, func(c *Config) { c.MaxInFlight, c.MaxWait = 1, Off }))
+	s.run("a w*2 +50ms d g2 d g3 d +10s calm")
+	s.run("a w*2 +50ms d g5 y d g6 d")
+	if s.M.queue.laws.codel[2].Dropping() {
+		t.Error("still dropping")
+	}
+}
+
+func TestWhoCannotBeServedInTimeIsShedAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		deadline float64 // from now: waits, and then stays
+		stays    float64
+		maxWait  float64 // waits
+		cause    Cause
+	}{
+		{"its wait would be too long", 0.9, 0, 0, CauseDeadline},
+		{"it would have to stay too long", 1, 0.9, 0, CauseDeadline},
+		{"there is time enough", 1, 1.1, 0, CauseNone},
+		{"it waits for as long as it likes", 0, 0, 0, CauseNone},
+		{"it would wait for longer than MaxWait", 0, 0, 0.9, CauseMaxWait},
+		{"MaxWait is long enough", 0, 0, 1.1, CauseNone},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newShop(t, 10*ms, with(counter, func(c *Config) { c.MaxQueue, c.QueueDelay = 40, AnyDelay() }))
+			s.offer(2500*time.Microsecond, 200*ms, patterns.Normal)
+			s.offer(200*time.Microsecond, 8*ms, patterns.Normal)
+			// 400 a second are served, and about 36 wait.
+			n := len(s.Queue)
+			wait, stay := s.M.forecast(1, &patterns.Queue{Ahead: n})
+			if n < 34 || n > 39 || wait < 85*ms || wait > 100*ms || stay < 9*ms || stay > 11*ms {
+				t.Fatalf("%d wait; %v, %v", n, wait, stay)
+			}
+			r := patterns.Request{}
+			if tt.deadline != 0 {
+				r.Deadline = s.Now.Add(time.Duration(tt.deadline*float64(wait) + tt.stays*float64(stay)))
+			}
+			if tt.maxWait != 0 {
+				s.M.cfg.MaxWait = time.Duration(tt.maxWait * float64(wait))
+			}
+			got, err := s.Acquire(9999, r)
+			if causeOf(err) != tt.cause || (err == nil) != (got == machinetest.Queued) {
+				t.Errorf("%s, %v", got, err)
+			}
+			if e, ok := errors.AsType[*ShedError](err); ok && (e.After != wait || e.Waiting != n) {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+func TestAnEstimateIsForgottenWithTheStrainItIsOf(t *testing.T) {
+	s := newShop(t, 10*ms, counter)
+	s.offer(2*ms, sec, patterns.Normal)
+	if s.M.queue.rate == 0 {
+		t.Fatal("no estimate")
+	}
+	s.until(s.Now.Add(10 * sec))
+	if s.M.queue.rate != 0 || s.M.queue.waiting != 0 || !s.M.calm {
+		t.Errorf("%+v", s.M.queue)
+	}
+}
+
+func TestADeadlineThatPassedWhileItWaitedIsItsOwnCause(t *testing.T) {
+	s := newScript(t, hall)
+	s.run("a*2")
+	for i, deadline := range []time.Duration{5 * sec, sec} {
+		if got, err := s.Acquire(10+i, patterns.Request{Deadline: s.Now.Add(deadline)}); got != machinetest.Queued {
+			t.Fatal(got, err)
+		}
+	}
+	s.labels = 11
+	s.run("+1s y11:deadline +3999ms y +1ms y10:deadline")
+	// One that the host asks for too late is not started.
+	r := patterns.Request{Asked: 1, Deadline: s.Now}
+	s.run("d")
+	if d := s.M.Acquire(s.Now, 99, &r); causeOf(d.Err) != CauseDeadline {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestTheNewestIsServedFirstWhileTheQueueDoesNotGetEmpty(t *testing.T) {
+	c := with(hall, func(c *Config) { c.MaxInFlight, c.MaxQueue, c.NewestFirst = 1, 5, true })
+	m := newTestMachine(c)
+	m.Acquire(0, 1, &patterns.Request{})
+	order := func(now patterns.Instant, waiting int) patterns.Order {
+		before := m.Order()
+		_, dirty, err := m.Join(now, &patterns.Request{}, patterns.Queue{Waiting: waiting, Total: waiting})
+		if err != nil || (m.Order() != before) && !dirty {
+			t.Fatal(dirty, err)
+		}
+		return m.Order()
+	}
+	for _, step := range []struct {
+		at      time.Duration
+		waiting int
+		want    patterns.Order
+	}{
+		{0, 0, patterns.FIFO},
+		{50 * ms, 1, patterns.FIFO},
+		{100 * ms, 1, patterns.FIFO},
+		{101 * ms, 1, patterns.LIFO},
+		{500 * ms, 2, patterns.LIFO},
+		{600 * ms, 0, patterns.FIFO},
+		{700 * ms, 1, patterns.FIFO},
+		{701 * ms, 1, patterns.LIFO},
+	} {
+		if got := order(patterns.Instant(step.at), step.waiting); got != step.want {
+			t.Errorf("at %v: %v, want %v", step.at, got, step.want)
+		}
+	}
+	m.Reconfigure(patterns.Instant(sec), with(c, func(c *Config) { c.NewestFirst = false }))
+	if m.Order() != patterns.FIFO {
+		t.Error("not reconfigured")
+	}
+	m.Reconfigure(patterns.Instant(sec), with(c, func(c *Config) { c.NewestFirst, c.Fair = false, true }))
+	if m.Order() != patterns.Fair {
+		t.Error("not fair")
+	}
+}
+
+// Critical calls come at a rate at which they alone would never wait; all others want ten
+// times what there is.
+func TestPlacesAreKeptForHigherPrioritiesThatFindNone(t *testing.T) {
+	for _, queue := range []int{NoQueue, 8} {
+		s := newShop(t, 10*ms, with(counter, func(c *Config) { c.MaxInFlight, c.MaxQueue, c.QueueDelay = 20, queue, AnyDelay() }))
+		mix := []patterns.Priority{patterns.Background, patterns.Background, patterns.Background, patterns.Low, patterns.Normal, patterns.Normal, patterns.Normal, patterns.Normal, patterns.Normal, patterns.Critical}
+		s.offer(200*time.Microsecond, 3*sec, mix...)
+		s.reset()
+		s.offer(200*time.Microsecond, 3*sec, mix...)
+		if lost := s.shed[patterns.Critical]; lost > 15 || s.served[patterns.Critical] < 1485 {
+			t.Errorf("queue %d: %d critical ones shed, %d served", queue, lost, s.served[patterns.Critical])
+		}
+		if s.why[CausePriority] == 0 || s.served[patterns.Background] >= s.served[patterns.Normal] {
+			t.Errorf("queue %d: served %v, shed %v for %v", queue, s.served, s.shed, s.why)
+		}
+		total := 0
+		for _, n := range s.served {
+			total += n
+		}
+		if total < 5300 {
+			t.Errorf("queue %d: %d of 6000 places were used", queue, total)
+		}
+		snap := s.M.Snapshot(s.Now, patterns.Counts{})
+		if snap.Kept[4] <= 0 {
+			t.Errorf("queue %d: kept %v", queue, snap.Kept)
+		}
+		// Alone, nobody's places are kept from the lowest for ever.
+		s.offer(2*ms, 20*sec, patterns.Background)
+		if snap := s.M.Snapshot(s.Now, patterns.Counts{}); snap.Kept != [levels]float64{} {
+			t.Errorf("queue %d: kept %v", queue, snap.Kept)
+		}
+	}
+}
+
+func TestNobodyKeepsPlacesFromThoseOfItsOwnPriority(t *testing.T) {
+	s := newShop(t, 10*ms, with(counter, func(c *Config) { c.MaxInFlight, c.MaxQueue = 20, NoQueue }))
+	s.offer(200*time.Microsecond, 3*sec, patterns.Critical)
+	if s.why[CauseInFlight] != s.shed[patterns.Critical] || s.M.cutoff.held || s.served[patterns.Critical] < 5800 {
+		t.Errorf("shed %v, kept %v", s.why, s.M.cutoff.reserve)
+	}
+}
