@@ -115,6 +115,17 @@ func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.P
 	return h.queue(ctx, &r, nil, since)
 }
 
+// TryAcquire is Acquire for a caller that does not wait.
+func (h *Handle) TryAcquire() (patterns.Permit, error) {
+	return h.TryAcquireFor(patterns.Request{})
+}
+
+// TryAcquireFor is AcquireFor for a caller that does not wait.
+func (h *Handle) TryAcquireFor(r patterns.Request) (patterns.Permit, error) {
+	r.NoWait = true
+	return h.AcquireFor(context.Background(), r)
+}
+
 // door refuses who need not ask, and returns when an attempt begins if the rules measure.
 func (h *Handle) door(ctx context.Context) (since patterns.Instant, err error) {
 	if err := ctx.Err(); err != nil {
