@@ -31,6 +31,7 @@ const (
 	urgentWaits                      //
 	ordinaryWaits                    //
 	unopened                         // Start is yet to come
+	gated                            // there is a gate
 )
 
 // Handler is what a Combining mailbox serves beside proto.actor's invoker: it takes
@@ -86,6 +87,7 @@ type Combining struct {
 	_       [cacheLine]byte
 	depth   atomic.Int64 // Ordinary and Urgent messages queued
 	refused atomic.Uint64
+	gate    atomic.Pointer[gate] // not nil while the word says gated
 	system  queue
 	urgent  queue
 	// ordinary is where callers queue who did not get the turn.
@@ -148,7 +150,7 @@ func (m *Combining) spinEnter() bool {
 		if w == 0 && m.word.CompareAndSwap(0, running) {
 			return true
 		}
-		if w&(suspended|stopped) != 0 {
+		if w&(suspended|stopped|gated) != 0 {
 			return false
 		}
 	}
@@ -179,13 +181,15 @@ func (m *Combining) Crashed(reason, msg any) {
 func (m *Combining) After() { m.wantsAfter = true }
 
 // Post queues n, whose sender did not get the turn with TryEnter. On an error, which
-// is ErrFull or ErrStopped, n stays the caller's.
+// is ErrFull, ErrStopped or what a Gate refuses with, n stays the caller's.
 func (m *Combining) Post(n *Node, lane Lane) error {
-	if m.word.Load()&stopped != 0 {
-		return ErrStopped
+	if m.word.Load()&(stopped|gated) != 0 {
+		if err := m.bar(n, lane); err != nil {
+			return err
+		}
 	}
 	depth := m.depth.Add(1)
-	if lane == Ordinary && depth > int64(m.cfg.Capacity) && m.refusable(n) {
+	if lane == Ordinary && depth > int64(m.cfg.Capacity) && n.passes == 0 && m.refusable(n) {
 		m.depth.Add(-1)
 		m.refused.Add(1)
 		return ErrFull
@@ -195,8 +199,11 @@ func (m *Combining) Post(n *Node, lane Lane) error {
 		m.urgent.push(n)
 		m.announce(urgentWaits)
 	} else {
+		passes := n.passes != 0 // from the push on, n is the turn's
 		m.ordinary.push(n)
-		m.announce(ordinaryWaits)
+		if m.announce(ordinaryWaits)&gated != 0 && !passes {
+			m.PostSystemMessage(purge{})
+		}
 	}
 	return nil
 }
@@ -212,8 +219,9 @@ func (m *Combining) refusable(n *Node) bool {
 }
 
 // announce says that a queue holds something, and sees to it that somebody serves
-// it: the owner of the turn if there is one, or else this goroutine.
-func (m *Combining) announce(flag uint32) {
+// it: the owner of the turn if there is one, or else this goroutine. It returns the
+// word that it said so in.
+func (m *Combining) announce(flag uint32) uint32 {
 	for {
 		w := m.word.Load()
 		next := w | flag
@@ -225,7 +233,7 @@ func (m *Combining) announce(flag uint32) {
 			if own {
 				m.takeOver()
 			}
-			return
+			return next
 		}
 	}
 }

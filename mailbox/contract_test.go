@@ -80,6 +80,7 @@ func TestTrap2AMailboxThatOutlivesItsActorRefusesAtOnce(t *testing.T) {
 			return m
 		}))
 		w.stops(w.spawn(props, "s"))
+		synctest.Wait() // watchers are told before the mailbox knows
 		if err := m.Post(node("late"), Urgent); !errors.Is(err, ErrStopped) {
 			t.Errorf("got %v", err)
 		}

@@ -94,7 +94,7 @@ func (f *fake) InvokeSystemMessage(msg any) {
 func (f *fake) EscalateFailure(reason, msg any) {
 	f.add("failure(%v)", reason)
 	if f.onFailure != nil {
-		f.onFailure(reason, msg)
+		f.onFailure(reason, msg.(Failed).Message)
 	}
 }
 

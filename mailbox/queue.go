@@ -9,10 +9,11 @@ import (
 // that posting allocates nothing. A Node is in at most one queue at a time, and
 // whoever posted it must not touch it until the mailbox handed it to its Handler.
 type Node struct {
-	next  *Node // the older one while on the stack, then the younger one
-	value any
-	since int64 // when it was queued, as the mailbox's clock tells
-	plain bool  // value is an ordinary message for the actor's Receive
+	next   *Node // the older one while on the stack, then the younger one
+	value  any
+	since  int64  // when it was queued, as the mailbox's clock tells
+	plain  bool   // value is an ordinary message for the actor's Receive
+	passes uint32 // number of the gate that lets it through, or 0
 }
 
 // Init makes n carry v. It is called once, before n is first posted.
@@ -33,7 +34,7 @@ func plainNode(msg any) *Node {
 // recycle gives a plain node back and returns the message that it carried.
 func (n *Node) recycle() any {
 	msg := n.value
-	n.value = nil
+	n.value, n.passes = nil, 0
 	plainNodes.Put(n)
 	return msg
 }

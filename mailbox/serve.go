@@ -61,9 +61,9 @@ func (m *Combining) serveOne(w uint32) {
 			m.serveSystem(n.recycle())
 		}
 	case w&urgentWaits != 0:
-		m.serveUser(m.next(&m.urgent, urgentWaits))
+		m.serveUser(m.next(&m.urgent, urgentWaits), Urgent)
 	default:
-		m.serveUser(m.next(&m.ordinary, ordinaryWaits))
+		m.serveUser(m.next(&m.ordinary, ordinaryWaits), Ordinary)
 	}
 }
 
@@ -86,7 +86,7 @@ func (m *Combining) nextAgain(q *queue, flag uint32) *Node {
 	return n
 }
 
-func (m *Combining) serveUser(n *Node) {
+func (m *Combining) serveUser(n *Node, lane Lane) {
 	if n == nil {
 		return
 	}
@@ -96,11 +96,16 @@ func (m *Combining) serveUser(n *Node) {
 	if m.tally.onHanded {
 		m.tally.handed++
 	}
-	if m.word.Load()&stopped != 0 {
-		m.turns++
-		m.refuseNode(n, ErrStopped)
-		return
+	passes := false
+	if w := m.word.Load(); w&(stopped|gated) != 0 {
+		var reason error
+		if passes, reason = m.atGate(n, lane, w); reason != nil {
+			m.turns++
+			m.refuseNode(n, reason)
+			return
+		}
 	}
+	failures := m.tally.failures
 	m.begin()
 	if n.plain {
 		m.receive(n.recycle())
@@ -108,6 +113,9 @@ func (m *Combining) serveUser(n *Node) {
 		m.turn(n)
 	}
 	m.end()
+	if passes && failures == m.tally.failures {
+		m.passed()
+	}
 }
 
 func (m *Combining) serveSystem(msg any) {
@@ -117,6 +125,12 @@ func (m *Combining) serveSystem(msg any) {
 		return
 	case *actor.ResumeMailbox:
 		m.word.And(^suspended)
+		return
+	case Gate:
+		m.setGate(msg)
+		return
+	case purge:
+		m.purge()
 		return
 	case statsRequest:
 		msg.reply <- m.stats()
@@ -218,7 +232,7 @@ func (m *Combining) escalate(reason, msg any) {
 	if m.stopping && m.host.context != nil {
 		m.finishStop(reason)
 	} else {
-		m.invoker.EscalateFailure(reason, msg)
+		m.invoker.EscalateFailure(reason, Failed{msg})
 	}
 	done = true
 }

@@ -13,6 +13,7 @@ type tally struct {
 	onHanded  bool // the turn runs on a goroutine of the dispatcher's
 	failures  uint64
 	maxDepth  int64
+	gates     uint32        // how many there were
 	busy      time.Duration // estimated
 	lastBusy  time.Duration // busy at the last Stats
 	lastAt    int64
@@ -28,7 +29,7 @@ type Stats struct {
 	Queued, Handed, Handovers uint64
 	// Failures counts panics and goroutine exits.
 	Failures uint64
-	// Refused counts messages refused because the mailbox was full.
+	// Refused counts messages refused because the mailbox was full or gated.
 	Refused uint64
 	// Depth is how many messages are queued now, MaxDepth the most there ever were.
 	Depth, MaxDepth int
