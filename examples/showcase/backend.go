@@ -5,20 +5,30 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
-// slowness is how late the slow backend answers.
-const slowness = 400 * time.Millisecond
+const (
+	// workers of the backend, and how long each of them takes for a call.
+	workers = 8
+	service = 20 * time.Millisecond
+	// capacity is how many calls a second that makes.
+	capacity = workers * int(time.Second/service)
+	// slowness is how late the slow backend answers.
+	slowness = 400 * time.Millisecond
+)
 
-// backend is a real HTTP server, as well as the plan says.
+// backend is a real HTTP server with few workers, as well as the plan says. Who finds no
+// worker waits, however long.
 type backend struct {
 	plan     plan
 	sabotage bool
+	workers  chan struct{}
 	server   http.Server
 	served   chan error
 	url      string
-	arrivals chan time.Time // of every request
+	arrived  atomic.Int64
 }
 
 func serve(p plan, sabotage bool) (*backend, error) {
@@ -27,8 +37,8 @@ func serve(p plan, sabotage bool) (*backend, error) {
 		return nil, err
 	}
 	b := &backend{
-		plan: p, sabotage: sabotage, url: "http://" + listener.Addr().String(),
-		served: make(chan error, 1), arrivals: make(chan time.Time, 1024),
+		plan: p, sabotage: sabotage, workers: make(chan struct{}, workers),
+		url: "http://" + listener.Addr().String(), served: make(chan error, 1),
 	}
 	b.server.Handler = b
 	go func() { b.served <- b.server.Serve(listener) }()
@@ -36,31 +46,36 @@ func serve(p plan, sabotage bool) (*backend, error) {
 }
 
 // ServeHTTP implements http.Handler.
-func (b *backend) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.arrived.Add(1)
 	now := time.Now()
-	b.arrivals <- now
-	switch b.phase(now) {
-	case failing:
+	if b.failing(now) {
 		http.Error(w, "out of order", http.StatusInternalServerError)
-	case slow:
+		return
+	}
+	select {
+	case b.workers <- struct{}{}:
+		defer func() { <-b.workers }()
+	case <-r.Context().Done():
+		return
+	}
+	if b.plan.at(now) == outage {
 		time.Sleep(slowness)
+		return
 	}
+	time.Sleep(service)
 }
 
-func (b *backend) phase(now time.Time) phase {
-	p := b.plan.at(now)
-	if b.sabotage && p == healed {
-		return failing
-	}
-	return p
+func (b *backend) failing(now time.Time) bool {
+	s := b.plan.at(now)
+	return s == outage && now.Before(b.plan.slow()) || b.sabotage && s >= outage
 }
 
-// stop waits for the requests under way and closes arrivals.
+// stop waits for the requests under way.
 func (b *backend) stop() error {
 	err := b.server.Shutdown(context.Background())
 	if served := <-b.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	close(b.arrivals)
 	return err
 }

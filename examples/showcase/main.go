@@ -1,6 +1,8 @@
-// Showcase runs a backend that is well, fails, gets slow and heals, and a client that
-// calls it 200 times a second through a breaker actor. You will see that live; then a
-// table, and promises with what was measured. The exit status is 0 if all of them held.
+// Showcase runs a shop with a guard for every danger, and lets the dangers come: clients
+// that are faster than the backend, one that is greedy, an outage, CPU hogs, bursts of
+// heavy work, a producer that does not stop. You will see a live table of all guards;
+// then what became of every order, and promises with what was measured. The exit status
+// is 0 if all of them held.
 package main
 
 import (
@@ -9,6 +11,7 @@ import (
 	"flag"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,19 +20,7 @@ import (
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/integrations/zaplog"
-	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 )
-
-// policy is the breaker's.
-var policy = circuitbreaker.Config{
-	FailureRatio: 0.5,
-	SlowRatio:    0.5,
-	SlowCall:     200 * time.Millisecond,
-	Window:       circuitbreaker.Last(20),
-	MinSamples:   10,
-	OpenFor:      time.Second,
-	Probes:       2,
-}
 
 // Exit statuses.
 const (
@@ -38,57 +29,83 @@ const (
 	interrupted = 130
 )
 
+// options are what the command line says.
+type options struct {
+	duration time.Duration
+	sabotage bool
+	cpu      bool
+}
+
 func main() {
-	duration := flag.Duration("duration", 19*time.Second, "how long to run, 5s or more")
-	sabotage := flag.Bool("sabotage", false, "never heal the backend, so that a promise is broken")
+	var o options
+	flag.DurationVar(&o.duration, "duration", 30*time.Second, "how long to run, 10s or more")
+	flag.BoolVar(&o.sabotage, "sabotage", false, "never heal the backend, so that promises are broken")
+	flag.BoolVar(&o.cpu, "cpu", true, "shed by the machine's CPU too; turn it off where others use the machine")
 	flag.Parse()
 	screen := newScreen(os.Stdout)
 	log := newLog(screen)
-	if *duration < 5*time.Second {
-		log.Fatal("too short to see anything", zap.Duration("duration", *duration))
+	if o.duration < 10*time.Second {
+		log.Fatal("too short to see anything", zap.Duration("duration", o.duration))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	status, err := run(ctx, log, screen, *duration, *sabotage)
+	status, err := run(ctx, log, screen, o)
 	if err != nil {
 		log.Fatal("showcase failed", zap.Error(err))
 	}
 	os.Exit(status)
 }
 
-func run(ctx context.Context, log *zap.Logger, screen *screen, duration time.Duration, sabotage bool) (status int, err error) {
-	guards, err := actors.NewRegistry(actor.NewActorSystem(zaplog.ForActorSystem(log)))
+func run(ctx context.Context, log *zap.Logger, screen *screen, o options) (status int, err error) {
+	system := actor.NewActorSystem(zaplog.ForActorSystem(log))
+	guards, err := actors.NewRegistry(system, actors.WithoutEventLog()) // the table shows them
 	if err != nil {
 		return broken, err
 	}
-	breaker, err := circuitbreaker.Spawn(guards, "backend", policy)
+	events, _ := guards.Subscribe(actors.Buffer(4096))
+	p := newPlan(time.Now(), o.duration)
+	backend, err := serve(p, o.sabotage)
 	if err != nil {
 		return broken, err
 	}
-	changes, _ := guards.Subscribe(actors.Only[circuitbreaker.StateChanged]())
-
-	plan := newPlan(time.Now(), duration)
-	backend, err := serve(plan, sabotage)
+	s, err := open(guards, backend.url, o.cpu)
 	if err != nil {
 		return broken, err
 	}
-	client := newClient(breaker, backend.url)
 
 	// Everything that happens comes to one goroutine, which alone keeps the record.
-	kept := make(chan *record)
-	go func() { kept <- watch(screen, plan, client.results, backend.arrivals, changes) }()
-
-	client.run(ctx, plan.end())
-	err = backend.stop()
-	final, _ := breaker.Snapshot(context.Background())
-	err = errors.Join(err, guards.Shutdown(context.Background()))
-	record := <-kept
-	record.final = final
+	r := &record{plan: p, shop: s, backend: backend, started: time.Now()}
+	results := make(chan result, 1024)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		watch(screen, r, results, events)
+	}()
+	r.play(ctx, system.Root, results)
+	err = errors.Join(backend.stop(), r.close(context.Background()), guards.Shutdown(context.Background()))
+	<-kept
 
 	if ctx.Err() != nil {
-		record.summary(os.Stdout)
+		r.summary(os.Stdout)
 		screen.print("interrupted: no promise is judged")
 		return interrupted, err
 	}
-	return record.report(os.Stdout), err
+	return r.report(os.Stdout), err
+}
+
+// play has everybody do what the plan says, and returns when all have ended.
+func (r *record) play(ctx context.Context, root *actor.RootContext, results chan<- result) {
+	stream, producer := startStream(root, r.shop.valve.PID())
+	r.stream = stream
+	side, stop := context.WithDeadline(ctx, r.plan.end())
+	defer stop()
+	var all sync.WaitGroup
+	all.Go(func() { r.reports.run(side, r.shop.rooms) })
+	all.Go(func() { runHogs(side, r.plan) })
+	all.Go(func() {
+		<-side.Done()
+		root.Send(producer, endOfStream{})
+	})
+	crowd(ctx, r.shop, r.plan, results)
+	all.Wait()
 }

@@ -9,41 +9,48 @@ import (
 	"github.com/bulwark-go/bulwark/examples/internal/process"
 )
 
-const promised = 8
+const promised = 19
+
+// How much is served depends on what else the machine has to do, and tests run side by
+// side. What must never happen, never happens.
+const always = `(?m)^✔ (greedy: one customer|hogs: what the edge|outage: the breaker|outage: at least|reports:|events:|the |nobody)`
 
 func TestShowcase(t *testing.T) {
 	program := process.Build(t)
 
-	t.Run("every promise is held", func(t *testing.T) {
+	t.Run("every promise that does not depend on the machine is held", func(t *testing.T) {
 		t.Parallel()
-		r := process.Run(t, time.Minute, program, "-duration=6s")
+		r := process.Run(t, 2*time.Minute, program, "-duration=15s", "-cpu=false")
 		t.Logf("ran for %v:\n%s", r.Took, r.Stdout)
-		if r.Exit != 0 {
+		if r.Exit != allHeld && r.Exit != broken {
 			t.Errorf("exit status %d, log:\n%s", r.Exit, r.Stderr)
 		}
 		wantLines(t, r.Stdout,
-			`(?m)^ \d\.\ds failing  (closed|open) +sent +\d+  reached +\d+  failed fast +\d+$`, // live
-			`(?m)^backend  ·+x+~+·+ `,
-			`(?m)^breaker  C+[OH]+C+ `,
-			`(?m)^traffic  [▁▂▃▄▅▆▇]{38} `,
-			`(?m)^ +all( +[1-9]\d*){5}$`,
-			`(?m)^time to open +\d+ms$`,
-			`(?m)^time to recover +(\d+ms|1\.\d+s)$`,
-			`(?m)^saved backend calls +[1-9]\d* of [1-9]\d*$`,
+			`(?m)^ +\d\.\ds +rush +orders +\d+  served +\d+ `, // live
+			`(?m)^  edge \w+.*/400  customers \d+ keys/100/s  backend latency \S+/\d+  breaker (closed|open|half-open)/-  reports .*/4  events (hot|calm)/100$`,
+			`(?m)^ +scene +orders +served +failed +edge +customers +backend +breaker +p50 +p99$`,
+			`(?m)^ +greedy( +\d+){4} +[1-9]\d* `, // the rate limiter refused
+			`(?m)^ +outage( +\d+){6} +[1-9]\d* `, // so did the breaker
+			`(?m)^ +rush( +\d+){5} +[1-9]\d* `,   // and the adaptive limit
+			`(?m)^ +hogs( +\d+){3} +[1-9]\d* `,   // and the shedder
+			`(?m)^reports +[1-9]\d* made, [1-9]\d* refused, [1-9]\d* panicked; at most [1-4] at once$`,
+			`(?m)^events +[1-9]\d* produced, [1-9]\d* written; at most [1-9]\d* pending$`,
 		)
-		if held := strings.Count(r.Stdout, "✔"); held != promised || strings.Contains(r.Stdout, "✘") {
-			t.Errorf("%d promises held, want %d", held, promised)
+		if n := strings.Count(r.Stdout, "✔") + strings.Count(r.Stdout, "✘"); n != promised {
+			t.Errorf("%d promises, want %d", n, promised)
 		}
-		wantLines(t, r.Stderr, `"cause": "failure-ratio"`, `"cause": "probes-passed"`)
+		if held := len(regexp.MustCompile(always).FindAllString(r.Stdout, -1)); held != 11 {
+			t.Errorf("%d of 11 that must hold are held", held)
+		}
 	})
 
-	t.Run("a backend that does not heal breaks one promise", func(t *testing.T) {
+	t.Run("a backend that does not heal breaks promises", func(t *testing.T) {
 		t.Parallel()
-		r := process.Run(t, time.Minute, program, "-duration=6s", "-sabotage")
-		if r.Exit != broken || strings.Count(r.Stdout, "✘") != 1 || strings.Count(r.Stdout, "✔") != promised-1 {
+		r := process.Run(t, 2*time.Minute, program, "-duration=15s", "-cpu=false", "-sabotage")
+		if r.Exit != broken {
 			t.Errorf("exit status %d, output:\n%s\nlog:\n%s", r.Exit, r.Stdout, r.Stderr)
 		}
-		wantLines(t, r.Stdout, `(?m)^✘ it closed within 2s of the healing, and stayed so +never$`, `(?m)^time to recover +never$`)
+		wantLines(t, r.Stdout, `(?m)^✘ outage: it closed within 2s of its end +never$`, `(?m)^✘ healed: `)
 	})
 
 	t.Run("an interrupt prints what there is", func(t *testing.T) {
@@ -52,7 +59,7 @@ func TestShowcase(t *testing.T) {
 		if r.Exit != interrupted || strings.ContainsAny(r.Stdout, "✔✘") {
 			t.Errorf("exit status %d, output:\n%s\nlog:\n%s", r.Exit, r.Stdout, r.Stderr)
 		}
-		wantLines(t, r.Stdout, `(?m)^ +all +[1-9]\d* `, `(?m)^time to open +never$`, `interrupted: no promise is judged\n$`)
+		wantLines(t, r.Stdout, `(?m)^ +calm +[1-9]\d* `, `interrupted: no promise is judged\n$`)
 	})
 }
 

@@ -2,47 +2,59 @@ package main
 
 import "time"
 
-// phase is how the backend is.
-type phase int
+// scene is a part of the story.
+type scene int
 
 const (
-	healthy phase = iota
-	failing       // answers 500 at once
-	slow          // answers well, but late
+	calm   scene = iota
+	rush         // clients send three times what the backend can do
+	greedy       // one customer sends four times what all others do together
+	outage       // the backend fails, and then is slow
+	hogs         // other work takes the processors
 	healed
 
-	phases
+	scenes
 )
 
-func (p phase) String() string { return [...]string{"healthy", "failing", "slow", "healed"}[p] }
+func (s scene) String() string {
+	return [...]string{"calm", "rush", "greedy", "outage", "hogs", "healed"}[s]
+}
 
-// plan says when the backend is how. Everybody reads it from the same clock, so there
-// is nothing to tell each other.
+// plan says when which scene is. Everybody reads it from the same clock, so there is
+// nothing to tell each other.
 type plan struct {
-	begins [phases + 1]time.Time // the last is the end
+	begins [scenes + 1]time.Time // the last is the end
 }
 
 func newPlan(start time.Time, total time.Duration) (p plan) {
-	shares := [phases]time.Duration{3, 5, 5, 6}
-	sum := time.Duration(0)
+	shares := [scenes]time.Duration{3, 6, 4, 6, 6, 5}
+	var sum, all time.Duration
+	for _, share := range shares {
+		all += share
+	}
 	for i, share := range shares {
-		p.begins[i] = start.Add(total * sum / 19)
+		p.begins[i] = start.Add(total * sum / all)
 		sum += share
 	}
-	p.begins[phases] = start.Add(total)
+	p.begins[scenes] = start.Add(total)
 	return p
 }
 
-func (p plan) at(t time.Time) phase {
-	for ph := healed; ph > healthy; ph-- {
-		if !t.Before(p.begins[ph]) {
-			return ph
+func (p plan) at(t time.Time) scene {
+	for s := healed; s > calm; s-- {
+		if !t.Before(p.begins[s]) {
+			return s
 		}
 	}
-	return healthy
+	return calm
 }
 
-func (p plan) start() time.Time  { return p.begins[healthy] }
-func (p plan) outage() time.Time { return p.begins[failing] }
-func (p plan) heals() time.Time  { return p.begins[healed] }
-func (p plan) end() time.Time    { return p.begins[phases] }
+// slow is when the failing backend begins to be slow instead.
+func (p plan) slow() time.Time {
+	return p.begins[outage].Add(p.begins[hogs].Sub(p.begins[outage]) / 2)
+}
+
+func (p plan) start() time.Time { return p.begins[calm] }
+func (p plan) end() time.Time   { return p.begins[scenes] }
+
+func (p plan) length(s scene) time.Duration { return p.begins[s+1].Sub(p.begins[s]) }

@@ -22,60 +22,26 @@ func (r *record) report(out io.Writer) (status int) {
 	return status
 }
 
-// summary prints what happened.
+// summary prints what became of the orders of each scene, and who refused the rest.
 func (r *record) summary(out io.Writer) {
-	now := time.Now()
-	printf(out, "\nbackend  %s  · well  x failing  ~ slow\n", r.backend(now))
-	printf(out, "breaker  %s  C closed  O open  H half-open\n", r.breaker(now))
-	printf(out, "traffic  %s  what reached the backend\n\n", r.traffic(now))
-	r.table(out)
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	printf(w, "\ntime to open\t%v\n", elapsed(r.plan.outage(), r.opened()))
-	printf(w, "time to recover\t%v\n", elapsed(r.plan.heals(), r.recovered()))
-	printf(w, "time to fail fast\t%v, on average\n", r.meanFast())
-	printf(w, "saved backend calls\t%d of %d\n\n", len(r.results)-len(r.arrivals), len(r.results))
-	_ = w.Flush()
-}
-
-// table prints where the calls of each phase went.
-func (r *record) table(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	printf(w, "backend\tcalls sent\treached it\tsucceeded\tfailed\tfailed fast\t\n")
-	row := func(name string, from, to time.Time) {
+	printf(w, "\nscene\torders\tserved\tfailed\tedge\tcustomers\tbackend\tbreaker\tp50\tp99\t\n")
+	for s := range scenes {
 		var n [endings]int
-		sent := r.count(func(x result) bool {
-			in := !x.at.Before(from) && x.at.Before(to)
-			if in {
-				n[x.end]++
-			}
-			return in
-		})
-		printf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, sent, r.arrivedBetween(from, to), n[succeeded], n[failed], n[failedFast])
-	}
-	for p := range phases {
-		row(p.String(), r.plan.begins[p], r.plan.begins[p+1])
-	}
-	row("all", time.Time{}, time.Now())
-	_ = w.Flush()
-}
-
-func (r *record) meanFast() time.Duration {
-	var sum time.Duration
-	n := r.count(func(x result) bool {
-		if x.end == failedFast {
-			sum += x.took
+		all := r.in(s, func(x result) bool { n[x.end]++; return true })
+		printf(w, "%v\t%d\t", s, all)
+		for _, ended := range n {
+			printf(w, "%d\t", ended)
 		}
-		return x.end == failedFast
-	})
-	return sum / time.Duration(max(n, 1))
+		printf(w, "%v\t%v\t\n", round(r.quantile(s, 0.5)), round(r.quantile(s, 0.99)))
+	}
+	_ = w.Flush()
+	printf(out, "\nreports  %d made, %d refused, %d panicked; at most %d at once\n",
+		r.reports.made.Load(), r.reports.refused.Load(), r.reports.failed.Load(), r.reports.peak.Load())
+	printf(out, "events   %d produced, %d written; at most %d pending\n\n",
+		r.stream.produced.Load(), r.stream.written.Load(), r.stream.mostPending.Load())
 }
 
-// elapsed is how long after from something happened at to.
-func elapsed(from, to time.Time) string {
-	if to.IsZero() {
-		return "never"
-	}
-	return to.Sub(from).Round(time.Millisecond).String()
-}
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 func printf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }

@@ -3,19 +3,22 @@ package main
 import (
 	"io"
 	"os"
+	"strconv"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// wipe takes the terminal's cursor to the start of a line and clears it.
-const wipe = "\r\x1b[K"
+// wipe takes the terminal's cursor to the start of a line and clears from there on.
+const wipe = "\r\x1b[J"
 
-// screen is where the status goes: one line that is written over and over if it is a
-// terminal, or else a line each time.
+// screen is where the table goes: some lines that are written over and over if it is a
+// terminal, or else one after the other.
 type screen struct {
 	out  io.Writer
 	live bool
+	up   int // lines to go up to the table's first
 }
 
 func newScreen(f *os.File) *screen {
@@ -23,13 +26,20 @@ func newScreen(f *os.File) *screen {
 	return &screen{out: f, live: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
-// status shows line until the next one.
-func (s *screen) status(line string) {
-	if s.live {
-		s.write(wipe + line)
+// show shows lines until the next ones; no lines take the table away.
+func (s *screen) show(lines []string) {
+	if !s.live {
+		for _, line := range lines {
+			s.write(line + "\n")
+		}
 		return
 	}
-	s.write(line + "\n")
+	text := ""
+	if s.up > 0 {
+		text = "\x1b[" + strconv.Itoa(s.up) + "A"
+	}
+	s.up = len(lines)
+	s.write(text + wipe + strings.Join(append(lines, ""), "\n"))
 }
 
 // print shows line for good.
@@ -50,23 +60,13 @@ func (s *screen) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// newLog logs to stderr. On a terminal its lines pass above the status.
+// newLog logs to stderr.
 func newLog(s *screen) *zap.Logger {
 	encoding := zap.NewDevelopmentEncoderConfig()
 	encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-	out := zapcore.Lock(zapcore.AddSync(above{s}))
-	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), out, zap.InfoLevel))
-}
-
-// above writes a log's lines where the status is, which moves on at its next change.
-type above struct{ *screen }
-
-// Write implements io.Writer.
-func (a above) Write(line []byte) (int, error) {
-	if a.live {
-		if _, err := os.Stderr.WriteString(wipe); err != nil {
-			return 0, err
-		}
+	level := zap.InfoLevel
+	if s.live { // it would get into the table
+		level = zap.ErrorLevel
 	}
-	return os.Stderr.Write(line)
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), zapcore.Lock(os.Stderr), level))
 }

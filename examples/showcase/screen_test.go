@@ -4,27 +4,16 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"unicode/utf8"
-
-	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 )
 
-func TestOnATerminalTheStatusIsOneLineThatFits(t *testing.T) {
+func TestOnATerminalTheTableIsDrawnOverItself(t *testing.T) {
 	var out strings.Builder
 	s := &screen{out: &out, live: true}
-	r := good()
-	line := statusLine(s, r, r.plan.heals())
-	s.status("before")
-	s.status(line)
-	if got := out.String(); got != wipe+"before"+wipe+line {
-		t.Errorf("wrote %q", got)
-	}
-	if !strings.Contains(line, "\x1b[31mopen ") || !strings.HasSuffix(line, "▁") {
-		t.Errorf("neither the colour nor the traffic: %q", line)
-	}
-	plain := &screen{out: &out}
-	if n := utf8.RuneCountInString(statusLine(plain, r, r.plan.end())) + 12; n > 80 {
-		t.Errorf("%d columns", n)
+	s.show([]string{"a", "b"})
+	s.show([]string{"c"})
+	s.show(nil)
+	if got, want := out.String(), wipe+"a\nb\n"+"\x1b[2A"+wipe+"c\n"+"\x1b[1A"+wipe; got != want {
+		t.Errorf("wrote %q, want %q", got, want)
 	}
 }
 
@@ -39,17 +28,15 @@ func TestAFileIsNoTerminal(t *testing.T) {
 	}
 }
 
-func TestEveryStateHasALetterAndEveryPhaseAName(t *testing.T) {
-	for _, c := range []circuitbreaker.State{circuitbreaker.Closed, circuitbreaker.Open, circuitbreaker.HalfOpen} {
-		r := good()
-		r.changes = []circuitbreaker.StateChanged{{To: c, At: r.plan.start()}}
-		if got, want := r.breaker(r.plan.end()), strings.ToUpper(c.String()[:1]); got != strings.Repeat(want, slots) {
-			t.Errorf("%v is drawn as %q", c, got)
+func TestEverySceneAndEveryEndHasAName(t *testing.T) {
+	for s := range scenes {
+		if s.String() == "" {
+			t.Errorf("scene %d has no name", int(s))
 		}
 	}
-	for p := range phases {
-		if p.String() == "" {
-			t.Errorf("phase %d has no name", int(p))
+	for e := range endings {
+		if e.String() == "" {
+			t.Errorf("ending %d has no name", int(e))
 		}
 	}
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/adaptive"
+	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
+	"github.com/bulwark-go/bulwark/patterns/loadshedder"
+	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+)
+
+const (
+	population = 20                 // customers
+	usual      = 150                // orders a second of all of them, however slow the answers are
+	rushed     = 3 * capacity       // in the rush
+	glutton    = "customer-glutton" // who orders so much more
+	gluttony   = 4 * usual
+)
+
+// ending is how an order ended for its customer.
+type ending int
+
+const (
+	served ending = iota
+	failed        // the backend was called, in vain
+	byEdge        // refused by the guard of that name, and the backend was not called
+	byCustomers
+	byBackend
+	byBreaker
+
+	endings
+)
+
+func (e ending) String() string {
+	return [...]string{"served", "failed", "edge", "customers", "backend", "breaker"}[e]
+}
+
+// result is one order.
+type result struct {
+	at       time.Time
+	took     time.Duration
+	end      ending
+	priority patterns.Priority
+	glutton  bool
+}
+
+// order makes one and says how it ended.
+func (s *shop) result(customer string, p patterns.Priority) result {
+	r := result{at: time.Now(), priority: p, glutton: customer == glutton}
+	err := s.order(context.Background(), customer, p)
+	r.took = time.Since(r.at)
+	switch {
+	case err == nil:
+		r.end = served
+	case errors.Is(err, loadshedder.ErrShed):
+		r.end = byEdge
+	case errors.Is(err, ratelimiter.ErrLimited):
+		r.end = byCustomers
+	case errors.Is(err, adaptive.ErrLimit):
+		r.end = byBackend
+	case errors.Is(err, circuitbreaker.ErrOpen):
+		r.end = byBreaker
+	default:
+		r.end = failed
+	}
+	return r
+}
+
+// crowd orders as the plan says until the end, or until ctx ends, waits for the orders
+// under way and closes results.
+func crowd(ctx context.Context, s *shop, p plan, results chan<- result) {
+	ctx, cancel := context.WithDeadline(ctx, p.end())
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	var orders sync.WaitGroup
+	owed, glut := 0.0, 0.0
+	for last := time.Now(); ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-tick.C:
+		}
+		now := time.Now()
+		passed := min(now.Sub(last), 100*time.Millisecond).Seconds() // a pause is not made up for
+		last = now
+		pace := float64(usual)
+		if p.at(now) == rush {
+			pace = float64(rushed)
+		}
+		for owed += pace * passed; owed >= 1; owed-- {
+			customer := fmt.Sprintf("customer-%02d", rand.IntN(population))
+			orders.Go(func() { results <- s.result(customer, draw()) })
+		}
+		if p.at(now) == greedy {
+			glut += gluttony * passed
+		}
+		for ; glut >= 1; glut-- {
+			orders.Go(func() { results <- s.result(glutton, patterns.Normal) })
+		}
+	}
+	orders.Wait()
+	close(results)
+	s.http.CloseIdleConnections()
+}
+
+// draw returns the priority of an order: 10 % are critical, 60 % normal, 30 % background.
+func draw() patterns.Priority {
+	switch n := rand.IntN(10); {
+	case n == 0:
+		return patterns.Critical
+	case n < 7:
+		return patterns.Normal
+	}
+	return patterns.Background
+}
