@@ -1,6 +1,7 @@
 // Backpressure makes a fast producer wait for a slow consumer. You will see the valve get
 // hot at its high water mark, the producer wait, and go on when the low one is reached; then
-// a stage of a stream that is never read faster than the valve lets it.
+// an actor that produces for credits and never blocks, and a stage of a stream that is never
+// read faster than the valve lets it.
 package main
 
 import (
@@ -34,6 +35,9 @@ func run(ctx context.Context, log *zap.Logger) error {
 		return err
 	}
 	if err := produce(ctx, guards); err != nil {
+		return err
+	}
+	if err := credits(ctx, guards); err != nil {
 		return err
 	}
 	if err := stream(ctx, guards); err != nil {
@@ -85,6 +89,64 @@ func produce(ctx context.Context, guards *actors.Registry) error {
 		p.Release()
 	}
 	return nil
+}
+
+// credits has an actor that reads a thousand lines, for a worker that takes its time.
+func credits(ctx context.Context, guards *actors.Registry) error {
+	valve, err := backpressure.Spawn(guards, "lines", backpressure.Config{MaxPending: 50})
+	if err != nil {
+		return err
+	}
+	fmt.Println("\nAn actor that reads, for credits.")
+	root := guards.System().Root
+	worker := root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if l, ok := c.Message().(line); ok {
+			c.Respond(read{l})
+		}
+	}))
+	all := make(chan int, 1)
+	root.Spawn(actor.PropsFromProducer(func() actor.Actor { return &reader{valve: valve.PID(), worker: worker, all: all} }))
+	select {
+	case n := <-all:
+		s, _ := valve.Snapshot(ctx)
+		fmt.Printf("lines read: %d, never more than %d under way: %v\n", n, s.HighWater, s.Peak <= s.HighWater)
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type (
+	line int
+	read struct{ line line }
+)
+
+// reader is an actor that is always ready for the next message.
+type reader struct {
+	valve, worker *actor.PID
+	next, done    int
+	all           chan<- int
+}
+
+const lines = 1000
+
+// Receive reads as many lines as it has credits for.
+func (r *reader) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		c.Request(r.valve, actors.Produce{Window: lines})
+	case actors.Demand:
+		for range min(m.N, lines-r.next) {
+			r.next++
+			c.Request(r.worker, line(r.next))
+		}
+	case read:
+		c.Request(r.valve, actors.Done{N: 1})
+		if r.done++; r.done == lines {
+			r.all <- r.done
+			c.Stop(c.Self()) // what it did not use comes back
+		}
+	}
 }
 
 // stream squares numbers, three at a time, and keeps their order.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/backpressure"
@@ -11,6 +13,7 @@ import (
 
 type (
 	ingested    struct{}
+	handled     struct{}
 	eventSource interface {
 		pause()
 		resume()
@@ -60,4 +63,26 @@ func staged(ctx context.Context, ingest *backpressure.Valve, source eventSource,
 	}
 	// endregion
 	return nil
+}
+
+// reader is an actor that reads no faster than its valve lets it.
+type reader struct {
+	ingest *actor.PID // of the valve
+	worker *actor.PID
+	source interface{ read(n int) []ingested }
+}
+
+func (r *reader) Receive(c actor.Context) {
+	// region: backpressure-credits
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		c.Request(r.ingest, actors.Produce{Window: 64}) // ingest.PID(); at most 64 under way
+	case actors.Demand:
+		for _, e := range r.source.read(m.N) { // m.N more
+			c.Request(r.worker, e)
+		}
+	case handled: // one that the worker has done
+		c.Request(r.ingest, actors.Done{N: 1})
+	}
+	// endregion
 }

@@ -2,11 +2,11 @@ package backpressure
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 const (
@@ -31,21 +31,25 @@ type Config struct {
 	// means 0. Default 200, or 20 % of MaxPending, rounded down; and below HighWater.
 	LowWater int
 
-	// MaxWaiting is how many producers may wait, up to 1,000,000; NoQueue means none. It
-	// cannot be changed while the valve runs. Default 1000.
+	// MaxWaiting is how many producers may wait, up to 1,000,000; NoQueue means none.
+	// Default 1000.
 	MaxWaiting int
 
 	// Mode is patterns.Strict or patterns.Leased: one message per permit, or permits
-	// in bulk for speed. Requests with a weight are never leased. Default Strict.
+	// in bulk for speed. Requests with a weight, priority or HoldFor are never leased. It
+	// is fixed while the valve runs. Default Strict.
 	Mode patterns.Mode
 
 	// OnFailure is what callers get if the valve's own actor fails for good:
 	// patterns.FailOpen lets them through unguarded, patterns.FailClosed refuses them.
-	// Default FailOpen.
+	// It is fixed while the valve runs. Default FailOpen.
 	OnFailure patterns.FailPolicy
 }
 
 const (
+	// pattern is what errors of the valve's Config call it.
+	pattern = "backpressure"
+
 	maxPending = math.MaxInt32
 	maxWaiting = 1_000_000
 )
@@ -67,34 +71,36 @@ func share(n int, percent, round int64) int { return int((int64(n)*percent + rou
 // low is the low water mark as a number.
 func (c Config) low() int { return max(0, c.LowWater) }
 
-// queue is how many may wait.
-func (c Config) queue() int { return max(0, c.MaxWaiting) }
-
-// Validate returns every fault of c as a *ConfigError, joined, or nil.
+// Validate returns every fault of c as a *patterns.ConfigError, joined, or nil.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, field string, value any, problem string) bool {
-		if !ok {
-			errs = append(errs, &ConfigError{Field: field, Value: value, Problem: problem})
-		}
-		return ok
-	}
-	sized := check(c.MaxPending >= 0 && c.MaxPending <= maxPending, "MaxPending", c.MaxPending,
-		fmt.Sprintf("must be from 1 to %d", maxPending))
+	f := faults.Of(pattern)
+	c.check(f)
+	return f.Err()
+}
+
+func (c Config) check(f *faults.Faults) {
 	d := c.withDefaults()
-	if sized {
-		sized = check(d.HighWater >= 1 && d.HighWater <= d.MaxPending, "HighWater", c.HighWater,
+	f.Check(c.MaxPending >= 0 && c.MaxPending <= maxPending, "MaxPending", c.MaxPending,
+		fmt.Sprintf("must be from 1 to %d", maxPending))
+	if c.MaxPending >= 0 && c.MaxPending <= maxPending {
+		f.Check(d.HighWater >= 1 && d.HighWater <= d.MaxPending, "HighWater", c.HighWater,
 			fmt.Sprintf("must be from 1 to MaxPending, which is %d", d.MaxPending))
+		if d.HighWater >= 1 && d.HighWater <= d.MaxPending {
+			f.Check(d.low() < d.HighWater, "LowWater", c.LowWater, fmt.Sprintf("must be below HighWater, which is %d", d.HighWater))
+		}
 	}
-	check(c.LowWater >= Drained, "LowWater", c.LowWater, "must not be negative, but for Drained")
-	if sized {
-		check(d.low() < d.HighWater, "LowWater", c.LowWater, fmt.Sprintf("must be below HighWater, which is %d", d.HighWater))
-	}
-	check(c.MaxWaiting >= NoQueue && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
+	f.Check(c.LowWater >= Drained, "LowWater", c.LowWater, "must not be negative, but for Drained")
+	f.Check(c.MaxWaiting >= NoQueue && c.MaxWaiting <= maxWaiting, "MaxWaiting", c.MaxWaiting,
 		fmt.Sprintf("must be NoQueue, or from 1 to %d", maxWaiting))
-	if err := c.Mode.Validate(); err != nil {
-		check(false, "Mode", c.Mode, err.Error())
-	}
-	check(c.OnFailure.Valid(), "OnFailure", c.OnFailure, "must be FailOpen or FailClosed")
-	return errors.Join(errs...)
+	f.Common(c.Mode, c.OnFailure)
+}
+
+// successor validates next, which is to replace c in a valve that runs. What producers
+// hold was made for c's Mode and OnFailure.
+func (c Config) successor(next Config) error {
+	f := faults.Of(pattern)
+	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the valve runs, at %v", c.Mode))
+	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the valve runs, at %v", c.OnFailure))
+	next.check(f)
+	return f.Err()
 }

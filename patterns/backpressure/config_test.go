@@ -99,7 +99,7 @@ func faultyFields(err error) (fields []string) {
 		return nil
 	}
 	for _, e := range joined.Unwrap() {
-		if c, ok := errors.AsType[*ConfigError](e); ok {
+		if c, ok := errors.AsType[*patterns.ConfigError](e); ok {
 			fields = append(fields, c.Field)
 		}
 	}

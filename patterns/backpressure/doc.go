@@ -3,9 +3,10 @@
 // hysteresis, so that the flow does not flutter around one number.
 //
 // Read machine.go first: Machine is the whole algorithm, with no goroutine, clock or
-// actor in it. The actor around a Machine is in package actors, which also keeps the
-// queue; the handle that producers hold is in valve.go. Map and MapChan, in stage.go, run
-// one stage of a stream under a guard.
+// actor in it. queue.go is who may wait, operate.go what an operator can do. The actor
+// around a Machine is in package actors, which also keeps the queue, and the standing
+// orders of actors that produce; the handle that other producers hold is in valve.go. Map
+// and MapChan, in stage.go, run one stage of a stream under a guard.
 //
 // # States
 //
@@ -20,8 +21,9 @@
 // herd is let in and MaxPending is never exceeded. Both transitions are a Pressure event.
 //
 // In patterns.Leased mode permits are lent to cells up front, at most an eighth of the
-// room below the high water mark at a time, and count as pending; when it gets hot all
-// leases end, and none are given until it is calm.
+// room below the high water mark at a time, and count as pending; when it gets hot, or
+// somebody waits for more room than there is, all leases end, and none are given until it
+// is calm and nobody does.
 //
 // # What a restart keeps
 //
@@ -30,6 +32,6 @@
 //	                       sound   repaired
 //	pending                kept    kept; what does not add up counts as pending
 //	hot                    kept    kept, or what pending says outside of the marks
-//	Config, peak           kept    kept
+//	Config, peak, waits    kept    kept
 //	epoch                  kept    bumped
 package backpressure

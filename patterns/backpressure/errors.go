@@ -15,7 +15,7 @@ var ErrPressure = errors.New("backpressure")
 type Cause string
 
 const (
-	// CauseHot: it is hot, or there is no room, and the caller may not wait.
+	// CauseHot: it is hot, or there is no room, and the caller may not wait, or would not.
 	CauseHot Cause = "hot"
 	// CauseQueue: as many wait as may.
 	CauseQueue Cause = "queue"
@@ -23,27 +23,36 @@ const (
 	CauseWaiters Cause = "waiters"
 )
 
+// causes is how many there are.
+const causes = 3
+
+// index is a number for each.
+func (c Cause) index() int {
+	switch c {
+	case CauseQueue:
+		return 1
+	case CauseWaiters:
+		return 2
+	}
+	return 0
+}
+
 // PressureError is the refusal itself. It matches ErrPressure and patterns.ErrRejected.
 // When there will be room it does not know, so it has no RetryAfter. One value is shared
-// by all the calls refused for the same reason: do not change it.
+// by all the calls refused for the same reason with the same numbers: do not change it.
 type PressureError struct {
-	Name  string // the valve's
-	Cause Cause
-	// Pending and Limit are 0 but with CauseHot: the others are decided where they are
-	// not known.
-	Pending, Limit int
-	// Waiting is how many wait, with CauseQueue; 0 otherwise.
-	Waiting int
+	Name           string // the valve's
+	Cause          Cause
+	Pending, Limit int // Limit is MaxPending
+	Waiting        int // how many wait; 0 with CauseHot
 }
 
 func (e *PressureError) Error() string {
-	switch e.Cause {
-	case CauseQueue:
-		return fmt.Sprintf("backpressure of %q: %d wait", e.Name, e.Waiting)
-	case CauseWaiters:
-		return fmt.Sprintf("backpressure of %q: others wait", e.Name)
+	msg := fmt.Sprintf("backpressure of %q: %d of %d pending", e.Name, e.Pending, e.Limit)
+	if e.Cause != CauseHot {
+		msg = fmt.Sprintf("%s, and %d wait", msg, e.Waiting)
 	}
-	return fmt.Sprintf("backpressure of %q: %d of %d pending", e.Name, e.Pending, e.Limit)
+	return msg
 }
 
 // Is matches ErrPressure and patterns.ErrRejected. An Unwrap of two errors would
@@ -68,15 +77,4 @@ func (e *WeightError) Error() string {
 // Is matches patterns.ErrInvalidRequest and patterns.ErrRejected.
 func (e *WeightError) Is(target error) bool {
 	return target == patterns.ErrInvalidRequest || target == patterns.ErrRejected
-}
-
-// ConfigError is one fault of a Config, or of an operator's command.
-type ConfigError struct {
-	Field   string
-	Value   any
-	Problem string
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("backpressure: %s %v: %s", e.Field, e.Value, e.Problem)
 }

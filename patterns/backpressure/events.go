@@ -1,11 +1,11 @@
 package backpressure
 
 import (
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 )
 
 type (
@@ -47,19 +47,14 @@ func (e ConfigChanged) Source() string { return e.Name }
 
 // LogValue returns the event as a group.
 func (e Pressure) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("event", "pressure"), slog.String("guard", e.Name), slog.Bool("on", e.On),
-		slog.Int("pending", e.Pending), slog.Int("limit", e.Limit), slog.Duration("after", e.After),
-		slog.Uint64("epoch", e.Epoch), slog.Time("at", e.At),
-	)
+	return eventqueue.Group("pressure", e.Name, e.At,
+		slog.Bool("on", e.On), slog.Int("pending", e.Pending), slog.Int("limit", e.Limit),
+		slog.Duration("after", e.After), slog.Uint64("epoch", e.Epoch))
 }
 
 // LogValue returns the event as a group.
 func (e ConfigChanged) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("event", "config-changed"), slog.String("guard", e.Name),
-		slog.Any("from", e.From), slog.Any("to", e.To), slog.Time("at", e.At),
-	)
+	return eventqueue.Group("config-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
 }
 
 // Heated reports whether e says that a valve got hot.
@@ -67,38 +62,3 @@ func Heated(e patterns.Event) bool { p, ok := e.(Pressure); return ok && p.On }
 
 // Cooled reports whether e says that a valve got calm again.
 func Cooled(e patterns.Event) bool { p, ok := e.(Pressure); return ok && !p.On }
-
-// maxEvents is how many events wait for a Drain at most.
-const maxEvents = 16
-
-// eventQueue holds the newest events nobody has drained.
-type eventQueue struct {
-	waiting []patterns.Event
-	lost    uint64 // dropped because there were too many
-}
-
-func (q *eventQueue) put(e patterns.Event) {
-	if len(q.waiting) == maxEvents {
-		copy(q.waiting, q.waiting[1:])
-		q.waiting = q.waiting[:maxEvents-1]
-		q.lost++
-	}
-	q.waiting = append(q.waiting, e)
-}
-
-// drain yields and removes, oldest first, until the consumer stops.
-func (q *eventQueue) drain() iter.Seq[patterns.Event] {
-	return func(yield func(patterns.Event) bool) {
-		for len(q.waiting) > 0 {
-			e := q.waiting[0]
-			q.waiting[0] = nil
-			q.waiting = q.waiting[1:]
-			if len(q.waiting) == 0 {
-				q.waiting = nil
-			}
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}

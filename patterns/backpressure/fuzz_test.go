@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
 )
 
 func FuzzMachine(f *testing.F) {
@@ -19,58 +20,78 @@ func FuzzMachine(f *testing.F) {
 		if b&16 != 0 {
 			cfg.MaxWaiting = NoQueue
 		}
+		if b&32 != 0 {
+			cfg.Mode = patterns.Leased(0, 0)
+		}
 		h := newHost(t, cfg)
-		asked, granted, rejected, cancelled, ended, lent, label := 0, 0, 0, 0, 0, 0, 0
+		asked, granted, rejected, cancelled, ended, lent, label, most := 0, 0, 0, 0, 0, 0, 0, cfg.MaxPending
 		for _, b := range input[1:] {
 			arg := int(b >> 3)
 			switch b & 7 {
 			case 0, 1:
 				label++
 				asked++
-				if got, _ := h.acquire(label, patterns.Request{Weight: arg & 3}); got == "rejected" {
+				r, ask := patterns.Request{Weight: arg & 3, NoWait: arg&7 == 7}, h.Acquire
+				if arg&8 != 0 {
+					r.Priority = patterns.High
+				}
+				if arg == 21 {
+					ask = h.Stand
+				}
+				if got, _ := ask(label, r); got == machinetest.Rejected {
 					rejected++
 				}
 			case 2, 3:
-				if out := labels(h.out); len(out) > 0 {
-					h.release(out[arg%len(out)], patterns.Outcome(arg&3))
+				if out := h.Labels(); len(out) > 0 {
+					h.End(out[arg%len(out)], patterns.Outcome(arg&3))
 					ended++
 				}
 			case 4:
-				if len(h.queue) > 0 {
-					h.cancel(h.queue[arg%len(h.queue)].label)
+				if len(h.Queue) > 0 {
+					h.Cancel(h.Queue[arg%len(h.Queue)].Label)
 					cancelled++
 				}
 			case 5:
-				h.operator(func(now patterns.Instant) { lent += h.m.Lease(now, arg) })
+				h.Operator(func(now patterns.Instant) { lent += h.M.Lease(now, arg) })
 			case 6:
+				if arg&24 == 24 {
+					c := h.M.cfg
+					c.MaxPending, c.HighWater, c.LowWater, c.MaxWaiting = 8, 4+arg&3, 2, 3
+					most = max(most, 8)
+					h.Operator(func(now patterns.Instant) { h.M.Reconfigure(now, c) })
+					break
+				}
 				back := min(arg, lent)
 				lent -= back
-				h.operator(func(now patterns.Instant) {
-					h.m.SettleLease(now, 1, patterns.Tally{Success: back / 2, Unused: back - back/2})
+				h.Operator(func(now patterns.Instant) {
+					h.M.SettleLease(now, 1, patterns.Tally{Success: back / 2, Unused: back - back/2})
 				})
 			case 7:
-				h.now = h.now.Add(time.Duration(8 - arg))
+				h.Now = h.Now.Add(time.Duration(8 - arg))
 			}
-			granted += len(h.taken())
-			if asked != granted+rejected+cancelled+len(h.queue) || granted != ended+len(h.out) {
-				t.Fatalf("asked %d, granted %d, rejected %d, cancelled %d, waiting %d", asked, granted, rejected, cancelled, len(h.queue))
+			granted += len(h.Taken())
+			if asked != granted+rejected+cancelled+len(h.Queue) || granted != ended+len(h.Out) {
+				t.Fatalf("asked %d, granted %d, rejected %d, cancelled %d, waiting %d", asked, granted, rejected, cancelled, len(h.Queue))
 			}
-			if h.m.pending > cfg.MaxPending {
-				t.Fatalf("%d pending of %d", h.m.pending, cfg.MaxPending)
+			if h.M.pending > most {
+				t.Fatalf("%d pending of %d", h.M.pending, most)
 			}
-			if h.m.pending < len(h.out)+lent {
-				t.Fatalf("%d pending, but %d permits and %d lent ones are out", h.m.pending, len(h.out), lent)
+			if len(h.Queue) > 0 && h.M.Timeless() {
+				t.Fatalf("%d wait, and nobody looks at the clock", len(h.Queue))
+			}
+			if h.M.pending < len(h.Out)+lent {
+				t.Fatalf("%d pending, but %d permits and %d lent ones are out", h.M.pending, len(h.Out), lent)
 			}
 		}
 		// Left alone, with its permits given back, it admits again, and nobody waits.
-		h.operator(func(now patterns.Instant) { h.m.SettleLease(now, 1, patterns.Tally{Unused: lent}) })
-		for len(h.out) > 0 {
-			h.release(labels(h.out)[0], patterns.Success)
+		h.Operator(func(now patterns.Instant) { h.M.SettleLease(now, 1, patterns.Tally{Unused: lent}) })
+		for len(h.Out) > 0 {
+			h.End(h.Labels()[0], patterns.Success)
 		}
-		if len(h.queue) > 0 || h.m.hot || h.m.pending != 0 {
-			t.Fatalf("wedged: %d wait, %+v", len(h.queue), h.m)
+		if len(h.Queue) > 0 || h.M.hot || h.M.pending != 0 {
+			t.Fatalf("wedged: %d wait, %+v", len(h.Queue), h.M)
 		}
-		if got, err := h.acquire(label+1, patterns.Request{}); got != "granted" {
+		if got, err := h.Acquire(label+1, patterns.Request{}); got != machinetest.Granted {
 			t.Fatalf("%s: %v", got, err)
 		}
 	})

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
+	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
+	"github.com/bulwark-go/bulwark/patterns/internal/permits"
 )
 
 // script drives a host by a line of steps, so that a scenario is a table row:
@@ -17,7 +20,9 @@ import (
 //	a a:3        a producer asks, with weight 3, and gets its permit at once
 //	w w:3        it has to wait
 //	x x:3        it is refused; xh if it is too heavy
-//	t            it tries without waiting and gets its permit; tx if not
+//	t t:3        it tries without waiting and gets its permit; tx if not
+//	ha hw        it has a high priority, and gets its permit; it has to wait
+//	sw sx        it has a standing order, and waits; it is refused
 //	d d3         the oldest permit is reported, permit 3 is (producers count from 1)
 //	r            the oldest permit is released without a verdict
 //	c3           producer 3 leaves the queue
@@ -28,20 +33,21 @@ import (
 //	high low     the events since the last look, in order; none for none
 //	e3           the epoch
 //	l=4          a lease of at most 64 lends 4; L4 settles 4 of it
-//	max=5/4/1    it is reconfigured: max, high, low
+//	max=5/4/1    it is reconfigured: max, high, low; wait=5: as many may wait
 //	reset        an operator
 //	+5s          time passes
 //
 // Any step may be repeated: a*4. After each, the invariants must hold.
 type script struct {
 	*host
+	t      *testing.T
 	labels int
 	step   string
 }
 
 func run(t *testing.T, c Config, line string) *script {
 	t.Helper()
-	s := &script{host: newHost(t, c)}
+	s := &script{host: newHost(t, c), t: t}
 	for _, step := range strings.Fields(line) {
 		step, times, repeated := strings.Cut(step, "*")
 		n := 1
@@ -67,26 +73,38 @@ func (s *script) do(step string) {
 	case name == "a", name == "w", name == "x", name == "xh":
 		s.acquire(name, r)
 	case name == "t", name == "tx":
-		r.Deadline = past
+		r.NoWait = true
 		s.acquire(map[string]string{"t": "a", "tx": "x"}[name], r)
+	case name == "ha", name == "hw":
+		r.Priority = patterns.High
+		s.acquire(name[1:], r)
+	case name == "sw", name == "sx":
+		s.labels++
+		if got, err := s.Stand(s.labels, r); (got == machinetest.Queued) != (name == "sw") {
+			s.fail("%s: %v", got, err)
+		}
 	case step == "hot", step == "calm":
-		s.same(map[bool]string{true: "hot", false: "calm"}[s.m.hot])
+		s.same(map[bool]string{true: "hot", false: "calm"}[s.M.hot])
 	case step == "reset":
-		s.operator(func(now patterns.Instant) {
-			if err := s.m.Operate(now, patterns.Operation{Kind: patterns.Reset}); err != nil {
+		s.Operator(func(now patterns.Instant) {
+			if err := s.M.Operate(now, patterns.Operation{Kind: patterns.Reset}); err != nil {
 				s.fail("%v", err)
 			}
 		})
 	case step == "none", slices.Contains([]string{"high", "low"}, strings.Split(step, ",")[0]):
-		if got := strings.Join(marks(s.drained()), ","); got != strings.TrimPrefix(step, "none") {
+		if got := strings.Join(marks(s.Drained()), ","); got != strings.TrimPrefix(step, "none") {
 			s.fail("events %q", got)
 		}
 	case strings.HasPrefix(step, "l="):
-		s.operator(func(now patterns.Instant) { s.same("l=" + strconv.Itoa(s.m.Lease(now, 64))) })
+		s.Operator(func(now patterns.Instant) { s.same("l=" + strconv.Itoa(s.M.Lease(now, 64))) })
 	case strings.HasPrefix(step, "max="):
 		m := strings.Split(step[4:], "/")
-		s.operator(func(now patterns.Instant) {
-			s.m.Reconfigure(now, Config{MaxPending: s.number(m[0]), HighWater: s.number(m[1]), LowWater: s.number(m[2]), MaxWaiting: s.m.cfg.MaxWaiting})
+		s.Operator(func(now patterns.Instant) {
+			s.M.Reconfigure(now, Config{MaxPending: s.number(m[0]), HighWater: s.number(m[1]), LowWater: s.number(m[2]), MaxWaiting: s.M.cfg.MaxWaiting})
+		})
+	case strings.HasPrefix(step, "wait="):
+		s.Operator(func(now patterns.Instant) {
+			s.M.Reconfigure(now, with(s.M.cfg, func(c *Config) { c.MaxWaiting = s.number(step[5:]) }))
 		})
 	default:
 		s.more(step)
@@ -102,29 +120,29 @@ func (s *script) more(step string) {
 	case 'r':
 		s.end(arg, patterns.Ignored)
 	case 'c':
-		if s.cancel(s.number(arg)) != "cancelled" {
+		if !s.Cancel(s.number(arg)) {
 			s.fail("does not wait")
 		}
 	case 'g':
 		var got []string
-		for _, label := range s.taken() {
+		for _, label := range s.Taken() {
 			got = append(got, strconv.Itoa(label))
 		}
 		s.same("g" + strings.Join(got, ","))
 	case 'n':
-		s.same(fmt.Sprintf("n%d", s.m.pending))
+		s.same(fmt.Sprintf("n%d", s.M.pending))
 	case 'q':
-		s.same(fmt.Sprintf("q%d", len(s.queue)))
+		s.same(fmt.Sprintf("q%d", len(s.Queue)))
 	case 'e':
-		s.same(fmt.Sprintf("e%d", s.m.Epoch()))
+		s.same(fmt.Sprintf("e%d", s.M.Epoch()))
 	case 'L':
-		s.operator(func(now patterns.Instant) { s.m.SettleLease(now, 1, patterns.Tally{Unused: s.number(arg)}) })
+		s.Operator(func(now patterns.Instant) { s.M.SettleLease(now, 1, patterns.Tally{Unused: s.number(arg)}) })
 	case '+':
 		d, err := time.ParseDuration(arg)
 		if err != nil {
 			s.fail("%v", err)
 		}
-		s.now = s.now.Add(d)
+		s.Pass(d)
 	default:
 		s.fail("unknown step")
 	}
@@ -133,17 +151,24 @@ func (s *script) more(step string) {
 func (s *script) acquire(want string, r patterns.Request) {
 	s.t.Helper()
 	s.labels++
-	s.taken()
-	got, err := s.host.acquire(s.labels, r)
-	kind := map[string]string{"granted": "a", "queued": "w", "rejected": "x"}[got]
+	s.Taken()
+	got, err := s.Acquire(s.labels, r)
+	kind := map[string]string{machinetest.Granted: "a", machinetest.Queued: "w", machinetest.Rejected: "x"}[got]
 	if weight, ok := errors.AsType[*WeightError](err); ok {
 		kind = "xh"
-		if weight.Weight != r.Weight || weight.Limit != s.m.limit || weight.Name != "v" || errors.Is(err, ErrPressure) || !errors.Is(err, patterns.ErrInvalidRequest) {
+		if weight.Weight != r.Weight || weight.Limit != s.M.limit || weight.Name != "v" || errors.Is(err, ErrPressure) || !errors.Is(err, patterns.ErrInvalidRequest) {
 			s.fail("error %+v", weight)
 		}
 	} else if full, ok := errors.AsType[*PressureError](err); ok {
-		if full.Pending != s.m.pending || full.Limit != s.m.limit || full.Name != "v" || full.Cause != CauseHot || !errors.Is(err, ErrPressure) {
-			s.fail("error %+v", full)
+		want := PressureError{Name: "v", Cause: CauseHot, Pending: s.M.pending, Limit: s.M.limit}
+		switch {
+		case len(s.Queue) > 0 && r.NoWait:
+			want.Cause, want.Waiting = CauseWaiters, len(s.Queue)
+		case len(s.Queue) > 0 && s.M.cfg.MaxWaiting != NoQueue:
+			want.Cause, want.Waiting = CauseQueue, len(s.Queue)
+		}
+		if *full != want || !errors.Is(err, ErrPressure) || err.Error() == "" {
+			s.fail("error %+v, want %+v", full, want)
 		}
 	} else if err != nil {
 		s.fail("%v", err)
@@ -155,24 +180,21 @@ func (s *script) acquire(want string, r patterns.Request) {
 		s.fail("%s: %v", got, err)
 	}
 	if kind == "a" {
-		s.taken()
+		s.Taken()
 	}
 }
 
 func (s *script) end(which string, o patterns.Outcome) {
 	s.t.Helper()
-	var labels []int
-	for l := range s.out {
-		labels = append(labels, l)
-	}
+	labels := s.Labels()
 	if len(labels) == 0 {
 		s.fail("nothing is out")
 	}
-	label := slices.Min(labels)
+	label := labels[0]
 	if which != "" {
 		label = s.number(which)
 	}
-	if s.release(label, o) != "released" {
+	if !s.End(label, o) {
 		s.fail("is not out")
 	}
 }
@@ -195,7 +217,7 @@ func (s *script) number(text string) int {
 
 func (s *script) fail(format string, args ...any) {
 	s.t.Helper()
-	s.t.Fatalf("step %q at %v: %s", s.step, time.Duration(s.now), fmt.Sprintf(format, args...))
+	s.t.Fatalf("step %q at %v: %s", s.step, time.Duration(s.Now), fmt.Sprintf(format, args...))
 }
 
 // small is hot at 4 of 5 and calm at 1.
@@ -229,8 +251,17 @@ func TestTheValve(t *testing.T) {
 		{"heat, cool, heat", small, "a*4 d*3 a*3 high,low,high hot"},
 		{"a full queue refuses", small, "a*4 w*6 x q6"},
 		{"NoQueue refuses while hot", refusing, "a*4 x d x d x d a calm"},
+		{"an important one is served first", small, "a*4 w w hw w d*3 g7,5,6 q1"},
+		{"and with room to spare passes a heavy one", with(small, func(c *Config) { c.MaxPending = 9; c.HighWater = 9 }), "a*7 w:3 ha n8 calm q1"},
+		{"a longer queue at once", small, "a*4 w*6 x wait=7 w x"},
+		{"a shorter one keeps those who wait", small, "a*4 w*6 wait=2 q6 x d*3 g5,6,7 x d*3 g8,9,10 w w x q2"},
+		{"none keeps them too", small, "a*4 w*2 wait=-1 x d*3 g5,6 q0"},
+		{"a standing order waits though as many do as may, behind those who were there", small, "a*4 w*6 x sw d*3 g5,6,7 d*3 g8,9,10 hot d*3 g12 n2"},
+		{"but not where nobody may wait", refusing, "a*4 sx"},
 		{"a try while calm", small, "t*3 calm"},
 		{"a try while hot is refused", small, "a*4 tx q0 n4"},
+		{"a try for more than there is room for is refused", small, "a*3 tx:3 n3 t"},
+		{"a try behind others is refused", small, "a*3 w:3 tx n3"},
 		{"marks at the top: nothing is refused before the maximum", full, "a*4 hot w d*4 g5 n1 calm"},
 		{"a released permit is as good as a reported one", small, "a*4 w r*3 g5 calm"},
 		{"weights count", small, "a:2 a:2 hot n4 high"},
@@ -245,6 +276,7 @@ func TestTheValve(t *testing.T) {
 		{"and there are none of one permit", Config{MaxPending: 19, HighWater: 16, LowWater: 3}, "l=2 l=0 n2"},
 		{"nor while hot", small, "a*4 l=0"},
 		{"a lease that comes back cools", Config{MaxPending: 20, HighWater: 18, LowWater: 1, MaxWaiting: 9}, "l=2 a*16 hot w*3 d*15 hot L2 calm g17,18,19"},
+		{"a heavy one ends leases, so that it is not overtaken", with(Config{MaxPending: 64, HighWater: 48, LowWater: 4}, func(c *Config) { c.Mode = patterns.Leased(0, 0) }), "e1 l=6 a*20 w:60 e2 l=0 w L6 d*20 g21 hot"},
 		{"a lower maximum keeps what is pending", small, "a*3 max=2/2/1 hot n3 xh:3 w d d g5 n2 hot"},
 		{"a higher mark lets those who wait in", small, "a*4 w*2 max=9/9/3 hot g d g5,6 n5 calm"},
 		{"a higher low mark cools at once", small, "a*4 w*2 d g max=5/4/3 calm,x"},
@@ -253,7 +285,7 @@ func TestTheValve(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if line, ok := strings.CutSuffix(tt.steps, " calm,x"); ok { // cooled, and two waiters made it hot again
 				s := run(t, tt.cfg, line)
-				if got := strings.Join(marks(s.drained()), ","); got != "high,low,high" {
+				if got := strings.Join(marks(s.Drained()), ","); got != "high,low,high" {
 					t.Errorf("events %s", got)
 				}
 				return
@@ -265,24 +297,121 @@ func TestTheValve(t *testing.T) {
 
 func TestAnEventKnowsWhenItHappened(t *testing.T) {
 	s := run(t, small, "+1s a +1s a +1s a +1s a")
-	got := s.drained()
+	got := s.Drained()
 	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", On: true, Pending: 4, Limit: 5, After: 4*time.Second + 1, Epoch: 2, At: origin.Add(4*time.Second + 1)}) {
 		t.Fatalf("events %+v", got)
 	}
-	s.now = s.now.Add(time.Second)
+	s.Now = s.Now.Add(time.Second)
 	for range 3 {
 		s.end("", patterns.Success)
 	}
-	got = s.drained()
+	got = s.Drained()
 	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", Pending: 1, Limit: 5, After: time.Second, Epoch: 2, At: origin.Add(5*time.Second + 1)}) {
 		t.Errorf("events %+v", got)
+	}
+}
+
+// A valve that was only hot by what was lent and not used was never hot.
+func TestWhatIsOnlyLentIsNoPressure(t *testing.T) {
+	m := newTestMachine(Config{MaxPending: 64, HighWater: 48, LowWater: 4, Mode: patterns.Leased(0, 0)})
+	lent := m.Lease(1, 64)
+	for i := range uint64(48 - lent) {
+		m.Acquire(1, i, &patterns.Request{})
+	}
+	if !m.hot || m.Timeless() || m.Epoch() != 2 {
+		t.Fatal("not hot")
+	}
+	m.SettleLease(1, 1, patterns.Tally{Success: 1})
+	if !m.hot {
+		t.Fatal("one that was used cooled it")
+	}
+	m.SettleLease(1, 1, patterns.Tally{Unused: lent - 1})
+	if m.hot || !m.Timeless() || m.Wake() != patterns.Never || m.Check() != nil {
+		t.Error("still hot")
+	}
+	m.Tick(2)
+	if s := m.Snapshot(2, patterns.Counts{}); s.Heats != 0 || len(slices.Collect(m.Drain())) != 0 {
+		t.Errorf("%+v", s)
+	}
+	for i := range uint64(lent) {
+		m.Acquire(2, 50+i, &patterns.Request{})
+	}
+	m.Tick(3)
+	m.SettleLease(3, 1, patterns.Tally{Unused: 1}) // too late
+	if got := slices.Collect(m.Drain()); !m.hot || len(got) != 1 {
+		t.Errorf("hot %v, %v", m.hot, got)
+	}
+}
+
+func TestWhoEndsLeasesHasTheirRoom(t *testing.T) {
+	for name, r := range map[string]patterns.Request{"waits": {Weight: 60}, "does not wait": {Weight: 60, NoWait: true}} {
+		m := newTestMachine(Config{MaxPending: 64, Mode: patterns.Leased(0, 0), MaxWaiting: NoQueue})
+		lent := m.Lease(1, 64)
+		if d := m.Acquire(1, 1, &r); d.Verdict != patterns.Wait || !d.Dirty || m.Epoch() != 2 || lent < 5 || m.Again() != patterns.Never {
+			t.Errorf("%s, first: %+v", name, d)
+		}
+		m.SettleLease(1, 1, patterns.Tally{Unused: lent})
+		if at := m.Again(); at != 2 {
+			t.Errorf("%s, asked again at %d", name, at)
+		}
+		if d := m.Acquire(2, 1, &r); d.Verdict != patterns.Grant {
+			t.Errorf("%s, again: %+v", name, d)
+		}
+		if d := m.Acquire(2, 2, &r); d.Verdict != patterns.Refuse {
+			t.Errorf("%s, another: %+v", name, d)
+		}
+	}
+}
+
+func TestWhatHappensInOneMomentIsToldInOrder(t *testing.T) {
+	m := newTestMachine(small)
+	for i := range uint64(4) {
+		m.Acquire(0, i, &patterns.Request{})
+	}
+	m.Reconfigure(0, with(small, func(c *Config) { c.MaxWaiting = 1 }))
+	for i := range uint64(3) {
+		m.Release(0, patterns.PermitID{ID: i})
+	}
+	for i := range uint64(3) {
+		m.Acquire(0, i, &patterns.Request{})
+	}
+	m.Release(1, patterns.PermitID{})
+	got := slices.Collect(m.Drain())
+	if len(got) != 4 || !Heated(got[0]) || !Cooled(got[2]) || !Heated(got[3]) {
+		t.Errorf("events %v", got)
+	}
+}
+
+// Somebody who waits for room, though it is calm, makes the clock worth reading: how long
+// it waits is measured. When it is gone, it no longer is.
+func TestTheClockIsReadAsLongAsSomebodyWaits(t *testing.T) {
+	for _, leave := range []string{"d +1s g4", "c4 a", "c4 ha a"} {
+		s := run(t, with(small, func(c *Config) { c.MaxPending, c.HighWater = 9, 9 }), "a*3 w:8 +1s")
+		if s.M.Timeless() {
+			t.Error("nobody reads the clock")
+		}
+		for step := range strings.FieldsSeq(leave) {
+			s.step = step
+			if step == "g4" {
+				s.do("d3")
+				s.do("d2")
+			}
+			s.step = step
+			s.do(step)
+		}
+		if leave[0] == 'c' && !s.M.Timeless() {
+			t.Errorf("after %s the clock is still read", leave)
+		}
+		if w := s.M.Snapshot(s.Now, patterns.Counts{}).Waits; leave[0] == 'd' && (w.Count() != 1 || w.Max < 2*time.Second-1) {
+			t.Errorf("waited for %v", w.Max)
+		}
 	}
 }
 
 func TestSnapshot(t *testing.T) {
 	s := run(t, small, "+1s a*4 +2s w")
 	counts := patterns.Counts{Asked: 5, Granted: 4, Waiting: 1, InFlight: 4}
-	got := s.m.Snapshot(s.now, counts)
+	got := s.M.Snapshot(s.Now, counts)
 	want := Snapshot{
 		Name: "v", Pending: 4, Peak: 4, MaxPending: 5, HighWater: 4, LowWater: 1, Hot: true,
 		Since: origin.Add(time.Second + 1), InState: 2*time.Second + 0, Heats: 1, HotFor: 2 * time.Second, Epoch: 2, Counts: counts,
@@ -294,15 +423,15 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("utilization %v", u)
 	}
 	s.do("reset")
-	s.now = s.now.Add(time.Second)
-	if got = s.m.Snapshot(s.now, counts); got.Heats != 1 || got.HotFor != time.Second || got.Peak != 4 {
+	s.Now = s.Now.Add(time.Second)
+	if got = s.M.Snapshot(s.Now, counts); got.Heats != 1 || got.HotFor != time.Second || got.Peak != 4 {
 		t.Errorf("after a reset %+v", got)
 	}
 	for range 3 {
 		s.end("", patterns.Success)
 	}
 	s.do("reset")
-	if got = s.m.Snapshot(s.now, counts); got.Heats != 0 || got.HotFor != 0 || got.Peak != 2 {
+	if got = s.M.Snapshot(s.Now, counts); got.Heats != 0 || got.HotFor != 0 || got.Peak != 2 {
 		t.Errorf("after another reset %+v", got)
 	}
 }
@@ -310,7 +439,7 @@ func TestSnapshot(t *testing.T) {
 func TestOtherOperationsAreRefused(t *testing.T) {
 	for k := patterns.ForceOpen; k.Valid(); k++ {
 		err := newTestMachine(small).Operate(0, patterns.Operation{Kind: k})
-		if c, ok := errors.AsType[*ConfigError](err); !ok || c.Field != "Kind" {
+		if c, ok := errors.AsType[*patterns.ConfigError](err); !ok || c.Field != "Kind" {
 			t.Errorf("%v: %v", k, err)
 		}
 	}
@@ -318,22 +447,23 @@ func TestOtherOperationsAreRefused(t *testing.T) {
 
 func TestRepairNeverForgetsWhatIsPending(t *testing.T) {
 	s := run(t, small, "a:2 a")
-	m := s.m
+	m := s.M
 	m.pending = 1
 	if m.Check() == nil {
 		t.Fatal("not noticed")
 	}
-	m.Repair(s.now)
+	m.Repair(s.Now)
 	if err := m.Check(); err != nil || m.pending != 2 || m.epoch != 2 {
 		t.Errorf("%v, %+v", err, m)
 	}
 	m.pending = 4
-	m.Repair(s.now)
+	m.Repair(s.Now)
 	if err := m.Check(); err != nil || !m.hot {
 		t.Errorf("%v, %+v", err, m)
 	}
-	m.pending, m.heavy = -3, map[uint64]int{1: -5}
-	m.Repair(s.now)
+	m.pending, m.heavy = -3, new(permits.Table[int])
+	m.heavy.Put(1, -5)
+	m.Repair(s.Now)
 	if err := m.Check(); err != nil || m.hot || m.pending != 0 {
 		t.Errorf("%v, %+v", err, m)
 	}
@@ -352,7 +482,7 @@ func TestEventsThatNobodyDrainsAreBoundedAndCounted(t *testing.T) {
 		}
 		n++
 	}
-	if n != maxEvents || m.events.lost != 40-maxEvents {
-		t.Errorf("%d events, lost %d", n, m.events.lost)
+	if n != eventqueue.Max || m.events.Lost() != 40-eventqueue.Max {
+		t.Errorf("%d events, lost %d", n, m.events.Lost())
 	}
 }

@@ -27,7 +27,10 @@ type Snapshot struct {
 	// the last Reset.
 	Heats  uint64
 	HotFor time.Duration
-	// Epoch grows whenever it gets hot.
+	// Waits is how long those waited who had to, and were granted a permit, since the start
+	// or the last Reset.
+	Waits patterns.WaitTimes
+	// Epoch grows whenever it gets hot, and now and then besides in patterns.Leased mode.
 	Epoch uint64
 
 	// EventsLost is how many events were dropped because nobody drained them.
@@ -44,8 +47,8 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 		Name: m.name, Pending: m.pending, Peak: m.peak,
 		MaxPending: m.limit, HighWater: m.high, LowWater: m.low,
 		Hot: m.hot, Since: m.wall(m.since), InState: m.hi.Sub(m.since),
-		Heats: m.heats, HotFor: m.heated, Epoch: m.epoch,
-		EventsLost: m.events.lost, Counts: counts,
+		Heats: m.heats, HotFor: m.heated, Waits: m.waited, Epoch: m.epoch,
+		EventsLost: m.events.Lost(), Counts: counts,
 	}
 	if m.hot {
 		s.HotFor += s.InState

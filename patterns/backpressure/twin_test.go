@@ -3,8 +3,10 @@ package backpressure
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
 	"pgregory.net/rapid"
 )
 
@@ -14,7 +16,8 @@ type twin struct {
 	cfg     Config
 	changes []int
 	holds   map[int]int
-	waiting []waiter
+	queue   []machinetest.Waiter
+	waits   []time.Duration
 }
 
 func (w *twin) pending() (n int) {
@@ -38,17 +41,43 @@ func (w *twin) hot() (hot bool) {
 	return hot
 }
 
-func (w *twin) serve() (granted []int) {
-	for len(w.waiting) > 0 {
-		next := w.waiting[0]
-		weight := max(1, next.r.Weight)
-		if w.hot() || w.pending()+weight > w.cfg.MaxPending {
+func (w *twin) fits(r patterns.Request) bool {
+	return !w.hot() && w.pending()+max(1, r.Weight) <= w.cfg.MaxPending
+}
+
+func (w *twin) admit(label int, r patterns.Request) {
+	w.changes = append(w.changes, max(1, r.Weight))
+	w.holds[label] = max(1, r.Weight)
+}
+
+// ask is what becomes of a newcomer.
+func (w *twin) ask(label int, r patterns.Request, now patterns.Instant) string {
+	behind := slices.ContainsFunc(w.queue, func(o machinetest.Waiter) bool { return o.Request.Priority >= r.Priority })
+	switch {
+	case r.Weight > w.cfg.MaxPending:
+		return machinetest.Rejected
+	case !behind && w.fits(r):
+		w.admit(label, r)
+		return machinetest.Granted
+	case r.NoWait || len(w.queue) >= w.cfg.MaxWaiting:
+		return machinetest.Rejected
+	}
+	r.Asked = now
+	w.queue = append(w.queue, machinetest.Waiter{Label: label, Request: r})
+	return machinetest.Queued
+}
+
+// serve serves who is next, the most important first, as long as there is room.
+func (w *twin) serve(now patterns.Instant) (granted []int) {
+	for len(w.queue) > 0 {
+		next := slices.MaxFunc(w.queue, func(a, b machinetest.Waiter) int { return int(a.Request.Priority) - int(b.Request.Priority) }) // of equals the first
+		if !w.fits(next.Request) {
 			return granted
 		}
-		w.waiting = w.waiting[1:]
-		w.changes = append(w.changes, weight)
-		w.holds[next.label] = weight
-		granted = append(granted, next.label)
+		w.queue = slices.DeleteFunc(w.queue, func(o machinetest.Waiter) bool { return o.Label == next.Label })
+		w.admit(next.Label, next.Request)
+		w.waits = append(w.waits, now.Sub(next.Request.Asked))
+		granted = append(granted, next.Label)
 	}
 	return granted
 }
@@ -58,20 +87,28 @@ func TestAgainstTheTwin(t *testing.T) {
 		maxPending := rapid.IntRange(2, 12).Draw(t, "max")
 		high := rapid.IntRange(2, maxPending).Draw(t, "high")
 		cfg := Config{
-			MaxPending: maxPending, HighWater: high, MaxWaiting: rapid.IntRange(1, 6).Draw(t, "waiting"),
+			MaxPending: maxPending, HighWater: high, MaxWaiting: rapid.SampledFrom([]int{NoQueue, 1, 2, 3, 6}).Draw(t, "waiting"),
 			LowWater: rapid.SampledFrom([]int{Drained, 1, high - 1}).Draw(t, "low"),
 		}
 		h := newHost(t, cfg)
 		w := &twin{cfg: cfg, holds: map[int]int{}}
 		label := 0
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			h.now += patterns.Instant(rapid.IntRange(-3, 9).Draw(t, "pass"))
+			h.Now += patterns.Instant(rapid.IntRange(1, 9).Draw(t, "pass"))
 			w.step(t, h, &label)
-			if h.m.pending != w.pending() || h.m.hot != w.hot() {
-				t.Fatalf("pending %d, hot %v; want %d, %v", h.m.pending, h.m.hot, w.pending(), w.hot())
+			s := h.M.Snapshot(h.Now, patterns.Counts{})
+			if s.Pending != w.pending() || s.Hot != w.hot() || len(h.Queue) != len(w.queue) {
+				t.Fatalf("pending %d, hot %v, %d wait; want %d, %v, %d", s.Pending, s.Hot, len(h.Queue), w.pending(), w.hot(), len(w.queue))
 			}
-			if h.m.pending > maxPending {
-				t.Fatalf("%d pending of %d", h.m.pending, maxPending)
+			if s.Pending > maxPending {
+				t.Fatalf("%d pending of %d", s.Pending, maxPending)
+			}
+			var waits patterns.WaitTimes
+			for _, d := range w.waits {
+				waits.Add(d)
+			}
+			if s.Waits != waits {
+				t.Fatalf("waits %+v, want %+v", s.Waits, waits)
 			}
 		}
 	})
@@ -79,62 +116,37 @@ func TestAgainstTheTwin(t *testing.T) {
 
 func (w *twin) step(t *rapid.T, h *host, label *int) {
 	op := rapid.IntRange(0, 5).Draw(t, "op")
+	now := h.Now
 	switch {
 	case op <= 2:
 		*label++
-		r := patterns.Request{Weight: rapid.SampledFrom([]int{0, 1, 1, 1, 2, 3}).Draw(t, "weight")}
-		want := "rejected"
-		var served []int
-		if max(1, r.Weight) <= w.cfg.MaxPending || len(w.waiting) > 0 {
-			if len(w.waiting) < w.cfg.queue() || len(w.waiting) == 0 {
-				want = "queued"
-				w.waiting = append(w.waiting, waiter{*label, r})
-				served = w.serveOrRefuse()
-			}
+		r := patterns.Request{
+			Weight:   rapid.SampledFrom([]int{0, 1, 1, 1, 2, 3, 13}).Draw(t, "weight"),
+			Priority: rapid.SampledFrom([]patterns.Priority{0, 0, 0, patterns.Background, patterns.High}).Draw(t, "priority"),
+			NoWait:   rapid.IntRange(0, 3).Draw(t, "no wait") == 0,
 		}
-		if slices.Contains(served, *label) {
-			want = "granted"
-		}
-		if got, err := h.acquire(*label, r); got != want {
+		want := w.ask(*label, r, now)
+		if got, err := h.Acquire(*label, r); got != want {
 			t.Fatalf("acquire %d: %s, %v; want %s", *label, got, err, want)
 		}
-		w.same(t, h, served)
-	case op <= 4 && len(h.out) > 0:
-		which := rapid.SampledFrom(labels(h.out)).Draw(t, "which")
-		h.release(which, patterns.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
+		h.Taken()
+	case op <= 4 && len(h.Out) > 0:
+		which := rapid.SampledFrom(h.Labels()).Draw(t, "which")
+		h.End(which, patterns.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
 		w.changes = append(w.changes, -w.holds[which])
-		w.same(t, h, w.serveOrRefuse())
-	case op == 5 && len(w.waiting) > 0:
-		i := rapid.IntRange(0, len(w.waiting)-1).Draw(t, "who")
-		if h.cancel(w.waiting[i].label) != "cancelled" {
+		w.same(t, h, w.serve(now))
+	case op == 5 && len(w.queue) > 0:
+		i := rapid.IntRange(0, len(w.queue)-1).Draw(t, "who")
+		if !h.Cancel(w.queue[i].Label) {
 			t.Fatal("not cancelled")
 		}
-		w.waiting = slices.Delete(w.waiting, i, i+1)
-		w.same(t, h, w.serveOrRefuse())
-	}
-}
-
-// serveOrRefuse serves the queue, in which what is too heavy is refused in its turn.
-func (w *twin) serveOrRefuse() (granted []int) {
-	for {
-		granted = append(granted, w.serve()...)
-		if len(w.waiting) == 0 || w.waiting[0].r.Weight <= w.cfg.MaxPending {
-			return granted
-		}
-		w.waiting = w.waiting[1:]
+		w.queue = slices.Delete(w.queue, i, i+1)
+		w.same(t, h, w.serve(now))
 	}
 }
 
 func (w *twin) same(t *rapid.T, h *host, granted []int) {
-	if got := h.taken(); !slices.Equal(got, granted) {
+	if got := h.Taken(); !slices.Equal(got, granted) {
 		t.Fatalf("granted %v, want %v", got, granted)
 	}
-}
-
-func labels(out map[int]patterns.PermitID) (all []int) {
-	for l := range out {
-		all = append(all, l)
-	}
-	slices.Sort(all)
-	return all
 }

@@ -341,8 +341,10 @@ func TestReconfigureServesThoseWhoWait(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { mustAcquire(t, v, 1) })
 		synctest.Wait()
-		if err := v.Reconfigure(t.Context(), Config{MaxPending: 50}); len(faultyFields(err)) != 1 {
-			t.Errorf("MaxWaiting changed: %v", err)
+		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "MaxPending": {MaxPending: -1}} {
+			if err := v.Reconfigure(t.Context(), c); !slices.Contains(faultyFields(err), field) {
+				t.Errorf("%s changed: %v", field, err)
+			}
 		}
 		if err := v.Reconfigure(t.Context(), Config{MaxPending: 50, MaxWaiting: 6}); err != nil {
 			t.Error(err)

@@ -50,36 +50,34 @@ func TestVectors(t *testing.T) {
 	}
 	h := newHost(t, Config{MaxPending: v.Params.Max, HighWater: v.Params.High, LowWater: v.Params.Low, MaxWaiting: v.Params.MaxWaiters})
 	for i, s := range v.Steps {
-		h.now = max(h.now, s.T*1000) // the host's timer needs a nanosecond of its own
+		h.Now = max(h.Now, s.T*1000) // the host's timer needs a nanosecond of its own
 		result := ""
 		switch s.Op {
 		case "acquire":
-			result, _ = h.acquire(s.Args.ID, patterns.Request{})
+			result, _ = h.Acquire(s.Args.ID, patterns.Request{})
 		case "release":
-			oldest := 0
-			for label := range h.out {
-				if oldest == 0 || label < oldest {
-					oldest = label
-				}
-			}
-			if result = h.release(oldest, patterns.Success); result == "unknown" { // the reference clamps at nothing pending
-				h.m.Release(h.now, patterns.PermitID{})
-				result = "released"
+			result = "released"
+			if out := h.Labels(); len(out) > 0 {
+				h.End(out[0], patterns.Success)
+			} else { // the reference clamps at nothing pending
+				h.M.Release(h.Now, patterns.PermitID{})
 			}
 		case "cancel":
-			result = h.cancel(s.Args.ID)
+			if result = "unknown"; h.Cancel(s.Args.ID) {
+				result = "cancelled"
+			}
 		default:
 			t.Fatalf("step %d: unknown op %q", i, s.Op)
 		}
-		snap := h.m.Snapshot(h.now, patterns.Counts{})
-		if result != s.Expect.Result || snap.Pending != s.Expect.Pending || len(h.queue) != s.Expect.Waiting || snap.Hot != s.Expect.Hot {
+		snap := h.M.Snapshot(h.Now, patterns.Counts{})
+		if result != s.Expect.Result || snap.Pending != s.Expect.Pending || len(h.Queue) != s.Expect.Waiting || snap.Hot != s.Expect.Hot {
 			t.Fatalf("step %d %s %d: %s, pending %d, waiting %d, hot %v; want %+v",
-				i, s.Op, s.Args.ID, result, snap.Pending, len(h.queue), snap.Hot, s.Expect)
+				i, s.Op, s.Args.ID, result, snap.Pending, len(h.Queue), snap.Hot, s.Expect)
 		}
-		if got := h.taken(); !slices.Equal(got, s.Expect.Granted) {
+		if got := h.Taken(); !slices.Equal(got, s.Expect.Granted) {
 			t.Fatalf("step %d %s %d: granted %v, want %v", i, s.Op, s.Args.ID, got, s.Expect.Granted)
 		}
-		if got := strings.Join(marks(h.drained()), ","); got != s.Expect.Event {
+		if got := strings.Join(marks(h.Drained()), ","); got != s.Expect.Event {
 			t.Fatalf("step %d %s %d: events %q, want %q", i, s.Op, s.Args.ID, got, s.Expect.Event)
 		}
 	}
