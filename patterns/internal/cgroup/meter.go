@@ -23,11 +23,14 @@ type Meter struct {
 //
 // There is no share, and ok is false, at the first reading, if no time has passed, if
 // the counter went back, which it does for a process that was moved to another group,
-// or without a positive limit. The next share is then that since this reading.
+// or without a positive and finite limit. The next share is then that since this reading.
 //
 // A limit that changed between two readings did so nobody knows when: the larger of
 // the two counts, since a false alarm is worse than one that comes a reading later.
 func (m *Meter) Sample(now patterns.Instant, spent uint64, limit float64) (share float64, ok bool) {
+	if math.IsNaN(limit) || math.IsInf(limit, 0) {
+		limit = 0 // which lasts no longer than until there is a limit
+	}
 	last := *m
 	*m = Meter{now, spent, limit, true}
 	if !last.ready || now <= last.at || spent < last.spent {

@@ -36,8 +36,8 @@ func TestMeter(t *testing.T) {
 		{"a quota cut by half counts from the next reading", []reading{{0, 0, 2}, {s, s, 1}, {2 * s, 2 * s, 1}}, []float64{none, 0.5, 1}},
 		{"a quota doubled counts at once", []reading{{0, 0, 1}, {s, s, 2}}, []float64{none, 0.5}},
 		{"no limit, no share", []reading{{0, 0, 0}, {s, s, 0}, {2 * s, 2 * s, 1}}, []float64{none, none, 1}},
-		{"limits that are none", []reading{{0, 0, -1}, {s, s, -1}, {2 * s, s, math.NaN()}, {3 * s, s, 1}, {4 * s, s, 1}}, []float64{none, none, none, none, 0}},
-		{"an infinite limit is never reached", []reading{{0, 0, 1}, {s, s, math.Inf(1)}}, []float64{none, 0}},
+		{"limits that are none", []reading{{0, 0, -1}, {s, s, -1}, {2 * s, s, math.NaN()}, {3 * s, 2 * s, 1}}, []float64{none, none, none, 1}},
+		{"an infinite limit is none", []reading{{0, 0, math.Inf(1)}, {s, s, math.Inf(1)}, {2 * s, 2 * s, 1}}, []float64{none, none, 1}},
 		{"the smallest limit does not give infinity", []reading{{0, 0, math.SmallestNonzeroFloat64}, {1, math.MaxUint64, math.SmallestNonzeroFloat64}}, []float64{none, none}},
 		{"the longest time there is", []reading{{math.MinInt64, 0, 1}, {math.MaxInt64, math.MaxInt64, 1}}, []float64{none, 1}},
 	}

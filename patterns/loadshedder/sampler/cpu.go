@@ -95,16 +95,13 @@ func (s *Sampler) groupCPU(now patterns.Instant, r *Reading) (used, throttled Sa
 	if g.noCPU != nil {
 		return Sample{Err: g.noCPU}, Sample{Err: g.noCPU}, false
 	}
-	fail := func(err error) (Sample, Sample, bool) {
-		s.failed(err)
-		return Sample{Err: err}, Sample{Err: err}, false
-	}
 	var quotas [maxDepth]cgroup.Quota
 	least := math.Inf(1)
 	for i, l := range g.cpu {
 		q, err := s.quota(l)
 		if err != nil {
-			return fail(err)
+			s.failed(err)
+			return Sample{Err: err}, Sample{Err: err}, false
 		}
 		quotas[i] = q
 		if q.Limited() {
@@ -112,47 +109,46 @@ func (s *Sampler) groupCPU(now patterns.Instant, r *Reading) (used, throttled Sa
 			least = min(least, q.Cores())
 		}
 	}
-	cpus, err := s.countCPUs()
-	if err != nil {
-		return fail(err)
-	}
-	if cpus > 0 {
-		least = min(least, float64(cpus))
-	}
-	if math.IsInf(least, 1) {
-		return Sample{Err: errNoCPUs}, Sample{Err: errNoQuota}, false
-	}
-	if r.CPULimit == 0 || least < r.CPULimit {
-		r.CPULimit = least
-	}
-
 	used, throttled = Sample{Err: errFirst}, Sample{Err: errNoQuota}
 	if limited {
 		throttled.Err = errFirst
 	}
+	cpus, err := s.countCPUs()
+	if cpus > 0 {
+		least = min(least, float64(cpus))
+	}
+	switch {
+	case err != nil:
+		s.failed(err)
+		used.Err = err
+	case math.IsInf(least, 1):
+		used.Err = errNoCPUs
+	case r.CPULimit == 0 || least < r.CPULimit:
+		r.CPULimit = least
+	}
 	for i, l := range g.cpu {
-		if i > 0 && !quotas[i].Limited() {
-			l.meter, l.throttle = cgroup.Meter{}, cgroup.Throttle{}
-			continue
-		}
+		q := quotas[i]
 		cores := least
 		if i > 0 {
 			// What a group above uses, siblings included, of its own quota: the least of
 			// the quotas is no help when a sibling has used it.
-			cores = quotas[i].Cores()
+			cores = q.Cores()
 		}
-		u, t, err := s.cpuLevel(now, l, cores, quotas[i])
-		if err != nil {
-			return fail(err)
-		}
+		u, t := s.cpuLevel(now, l, q, cores)
 		used, throttled = merge(used, u), merge(throttled, t)
 	}
 	return used, throttled, limited
 }
 
-// merge returns the larger of two samples, or the one that has a value.
+// merge returns the larger of two samples. One that failed could have been the larger;
+// one that is still to come leaves the other.
 func merge(a, b Sample) Sample {
-	if b.Err == nil && (a.Err != nil || b.Raw > a.Raw) {
+	switch {
+	case a.Err != nil && !errors.Is(a.Err, ErrPending):
+		return a
+	case b.Err != nil && !errors.Is(b.Err, ErrPending):
+		return b
+	case b.Err == nil && (a.Err != nil || b.Raw > a.Raw):
 		return b
 	}
 	return a
@@ -208,56 +204,78 @@ func (s *Sampler) countCPUs() (int, error) {
 	return n, nil
 }
 
-// cpuLevel reads what one level used of cores, and how often it ran out of quota.
-func (s *Sampler) cpuLevel(now patterns.Instant, l *cpuLevel, cores float64, q cgroup.Quota) (used, throttled Sample, err error) {
+// cpuLevel is what one level used of cores, above 0 if it counts, and how often it ran
+// out of its quota. Either is pending if it is not asked for.
+func (s *Sampler) cpuLevel(now patterns.Instant, l *cpuLevel, q cgroup.Quota, cores float64) (used, throttled Sample) {
 	used, throttled = Sample{Err: errFirst}, Sample{Err: errFirst}
-	var spent uint64
-	if l.usage != nil && l.v1 {
-		text, err := s.read(l.usage)
+	var text []byte // of the file that was read last
+	var err error
+	var last *file
+	read := func(f *file) {
+		if f != last { // v2 has both in one
+			text, err = s.read(f)
+			last = f
+		}
 		if err != nil {
-			return used, throttled, err
-		}
-		if spent, err = cgroup.Count(text); err != nil {
-			return used, throttled, l.usage.wrong(err)
+			s.failed(err)
 		}
 	}
-	if l.stat != nil && (!l.v1 || q.Limited() && s.on.Has(Throttled)) {
-		text, err := s.read(l.stat)
-		if err != nil {
-			return used, throttled, err
+	switch {
+	case !s.on.Has(CPU) || l.usage == nil:
+	case !(cores > 0):
+		l.meter = cgroup.Meter{} // not to compare with today when there is a quota again
+	default:
+		if read(l.usage); err != nil {
+			used.Err = err
+			break
 		}
-		if !l.v1 {
-			if spent, err = cgroup.Micros(text, "usage_usec"); err != nil {
-				return used, throttled, l.stat.wrong(err)
-			}
-		}
-		if q.Limited() && s.on.Has(Throttled) {
-			if throttled, err = l.throttled(now, text, q); err != nil {
-				return used, throttled, err
-			}
-		}
+		used = l.used(now, text, cores)
 	}
-	if l.usage != nil {
-		if raw, ok := l.meter.Sample(now, spent, cores); ok {
-			used = share(now, raw, FromGroup)
+	switch {
+	case !s.on.Has(Throttled) || l.stat == nil:
+	case !q.Limited():
+		l.throttle = cgroup.Throttle{}
+	default:
+		if read(l.stat); err != nil {
+			throttled.Err = err
+			break
 		}
+		throttled = l.throttled(now, text, q)
 	}
-	return used, throttled, nil
+	return used, throttled
 }
 
-func (l *cpuLevel) throttled(now patterns.Instant, stat []byte, q cgroup.Quota) (Sample, error) {
-	periods, err := cgroup.Stat(stat, "nr_periods")
-	if err != nil {
-		return Sample{}, l.stat.wrong(err)
+func (l *cpuLevel) used(now patterns.Instant, text []byte, cores float64) Sample {
+	var spent uint64
+	var err error
+	if l.v1 {
+		spent, err = cgroup.Count(text)
+	} else {
+		spent, err = cgroup.Micros(text, "usage_usec")
 	}
-	short, err := cgroup.Stat(stat, "nr_throttled")
 	if err != nil {
-		return Sample{}, l.stat.wrong(err)
+		return Sample{Err: l.usage.wrong(err)}
+	}
+	raw, ok := l.meter.Sample(now, spent, cores)
+	if !ok {
+		return Sample{Err: errFirst}
+	}
+	return share(now, raw, FromGroup)
+}
+
+func (l *cpuLevel) throttled(now patterns.Instant, text []byte, q cgroup.Quota) Sample {
+	periods, err := cgroup.Stat(text, "nr_periods")
+	if err != nil {
+		return Sample{Err: l.stat.wrong(err)}
+	}
+	short, err := cgroup.Stat(text, "nr_throttled")
+	if err != nil {
+		return Sample{Err: l.stat.wrong(err)}
 	}
 	period := time.Duration(min(q.Period, math.MaxInt64/1000)) * time.Microsecond
 	raw, ok := l.throttle.Sample(now, periods, short, period)
 	if !ok {
-		return Sample{Err: errFirst}, nil
+		return Sample{Err: errFirst}
 	}
-	return share(now, raw, FromGroup), nil
+	return share(now, raw, FromGroup)
 }

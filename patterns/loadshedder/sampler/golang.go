@@ -188,21 +188,21 @@ func quantile(q float64, before, after []uint64, edges []float64) (value float64
 		}
 		n += c - before[i]
 	}
-	rank := uint64(math.Ceil(q * float64(n)))
-	for i, c := range after {
-		if c -= before[i]; c < rank {
-			rank -= c
-			continue
-		}
-		if value = edges[i+1]; math.IsInf(value, 1) {
-			value = edges[i]
-		}
-		if math.IsInf(value, -1) {
-			value = 0
-		}
-		return value, n, true
+	if n == 0 {
+		return 0, 0, true
 	}
-	return 0, 0, true
+	rank := uint64(math.Ceil(q * float64(n))) // q is at most 1: there is a bucket for it
+	i := 0
+	for ; after[i]-before[i] < rank; i++ {
+		rank -= after[i] - before[i]
+	}
+	if value = edges[i+1]; math.IsInf(value, 1) {
+		value = edges[i]
+	}
+	if math.IsInf(value, -1) {
+		value = 0
+	}
+	return value, n, true
 }
 
 // gcShare is the last counts of the CPU time that collections took. The runtime adds to

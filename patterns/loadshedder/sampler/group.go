@@ -131,7 +131,7 @@ func depth(dirs []string) string {
 }
 
 func (g *group) findMemory(fsys fs.FS, p places) {
-	for i, dir := range p.memory {
+	for _, dir := range p.memory {
 		l := &memoryLevel{v1: p.memoryV1}
 		if l.v1 {
 			l.limit, l.current = g.file(fsys, dir, "memory.limit_in_bytes"), g.file(fsys, dir, "memory.usage_in_bytes")
@@ -140,22 +140,19 @@ func (g *group) findMemory(fsys fs.FS, p places) {
 			l.soft = g.file(fsys, dir, "memory.high")
 		}
 		l.stat = g.file(fsys, dir, "memory.stat")
-		if i > 0 && l.limit == nil {
+		if l.limit == nil && (l.current == nil || len(g.memory) > 0) {
+			// The root, or the controller is not on here: the group above is charged.
 			continue
+		}
+		if len(g.memory) == 0 && (l.current == nil || l.stat == nil) {
+			// A limit without what it is a limit of: the machine's numbers would mislead.
+			g.noMemory = fmt.Errorf("sampler: group %s has a memory limit, and no file that says how much it uses", dir)
+			return
 		}
 		g.memory = append(g.memory, l)
 	}
 	if len(g.memory) == 0 {
 		g.noMemory = p.unseen("memory")
-		return
-	}
-	own := g.memory[0]
-	switch {
-	case own.current == nil && own.limit == nil:
-		g.memory, g.noMemory = nil, fmt.Errorf("%w: the memory controller is not on in group %s", ErrUnavailable, p.memory[0])
-	case own.current == nil || own.stat == nil:
-		// A limit without what it is a limit of: the machine's numbers would mislead.
-		g.memory, g.noMemory = nil, fmt.Errorf("sampler: group %s has a memory limit, and no file that says how much it uses", p.memory[0])
 	}
 }
 
@@ -193,11 +190,4 @@ func (g *group) adopt(h *group) bool {
 		}
 	}
 	return same
-}
-
-// broken reports whether err says that a file is gone, so that it is worth looking for
-// the groups again: contents that are wrong will not be right elsewhere.
-func broken(err error) bool {
-	_, ok := errors.AsType[*fs.PathError](err)
-	return ok
 }

@@ -56,36 +56,38 @@ func (s *Sampler) groupMemory(now patterns.Instant, r *Reading) (sample Sample, 
 	if s.total > 0 {
 		host = s.total
 	}
-	levels := s.group.memory
-	own, least, err := s.memoryUsed(levels[0])
+	var limits [maxDepth]uint64
+	levels, least := s.group.memory, host
+	for i, l := range levels {
+		if limits[i], err = s.memoryLimit(l, host); err != nil {
+			return Sample{}, false, err
+		}
+		least = min(least, limits[i])
+	}
+	if least == host && !levels[0].v1 && s.opts.Scope == Auto {
+		return Sample{}, false, nil // not needed, and memory.stat is dear
+	}
+	own, above, err := s.memoryUsed(levels[0])
 	if err != nil {
 		return Sample{}, false, err
 	}
-	least = min(least, host)
-	fullest := -1.0
-	for i, l := range levels {
-		limit, err := s.memoryLimit(l, host)
-		switch {
-		case err != nil:
-			return Sample{}, false, err
-		case limit == host:
-			continue
-		}
-		least = min(least, limit)
-		if i == 0 || l.current == nil || l.stat == nil {
-			continue // own is at least that full of the least
-		}
-		used, _, err := s.memoryUsed(l)
-		if err != nil {
-			return Sample{}, false, err
-		}
-		fullest = max(fullest, cgroup.Full(used, limit))
-	}
+	least = min(least, above)
 	if least == host && s.total == 0 {
 		return Sample{Err: errNoTotal}, false, nil
 	}
+	fullest := cgroup.Full(own, least)
+	for i, l := range levels[1:] {
+		// Siblings included, and of its own limit: see groupCPU.
+		if limit := limits[i+1]; limit < host && l.current != nil && l.stat != nil {
+			used, _, err := s.memoryUsed(l)
+			if err != nil {
+				return Sample{}, false, err
+			}
+			fullest = max(fullest, cgroup.Full(used, limit))
+		}
+	}
 	r.MemoryUsed, r.MemoryLimit = own, least
-	return share(now, max(fullest, cgroup.Full(own, least)), FromGroup), least < host, nil
+	return share(now, fullest, FromGroup), least < host, nil
 }
 
 // memoryLimit returns host if there is none.

@@ -32,7 +32,7 @@ func (p *places) unseen(controller string) error {
 	if p.why != nil {
 		return p.why
 	}
-	return fmt.Errorf("%w: the process is in no group of the %s controller", ErrUnavailable, controller)
+	return fmt.Errorf("%w: the process is in no group that the %s controller is on in", ErrUnavailable, controller)
 }
 
 // find looks for the groups of m.

@@ -83,7 +83,7 @@ type Reading struct {
 }
 
 // Of returns what was found about one signal. Of a set or of none, ErrOff.
-func (r *Reading) Of(s Signal) Sample {
+func (r Reading) Of(s Signal) Sample {
 	if i := s.index(); i >= 0 {
 		return r.samples[i]
 	}
@@ -91,7 +91,7 @@ func (r *Reading) Of(s Signal) Sample {
 }
 
 // All yields the signals that are on, with what was found about each.
-func (r *Reading) All() iter.Seq2[Signal, Sample] {
+func (r Reading) All() iter.Seq2[Signal, Sample] {
 	return func(yield func(Signal, Sample) bool) {
 		for i, s := range r.samples {
 			if s.Err != ErrOff && !yield(1<<i, s) { //nolint:errorlint // never wrapped
