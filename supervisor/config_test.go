@@ -18,7 +18,7 @@ func TestABadConfigIsRefusedWithEveryFault(t *testing.T) {
 	if o != nil || err == nil {
 		t.Fatalf("got %v", err)
 	}
-	fault, ok := errors.AsType[*intensity.ConfigError](err)
+	fault, ok := errors.AsType[*patterns.ConfigError](err)
 	if !ok || fault.Field != "Restarts" || !strings.Contains(err.Error(), "Period") {
 		t.Errorf("got %v", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
 // NoJitter, as Config.Jitter, leaves delays as they are.
@@ -48,39 +50,22 @@ type Config struct {
 	Jitter float64
 }
 
-// ConfigError is one fault of a Config.
-type ConfigError struct {
-	Field string // name of the field
-	Value any    // what it was
-	Want  string // what it should have been
-}
-
-// Error names the field, its value and what it should have been.
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("backoff: %s is %v, want %s", e.Field, e.Value, e.Want)
-}
-
-// Validate returns every fault of c, each a *ConfigError, joined; nil if there is
-// none.
+// Validate returns every fault of c, each a *patterns.ConfigError, joined; nil if
+// there is none.
 func (c Config) Validate() error {
 	d := c.withDefaults()
 	var faults []error
+	check := func(ok bool, field string, value any, problem string) {
+		if !ok {
+			faults = append(faults, &patterns.ConfigError{Pattern: "backoff", Field: field, Value: value, Problem: problem})
+		}
+	}
 	// Written so that NaN is a fault.
-	if d.Base <= 0 || d.Base > MaxDelay {
-		faults = append(faults, &ConfigError{"Base", c.Base, fmt.Sprintf("more than 0, up to %v", MaxDelay)})
-	}
-	if !(d.Factor >= 1 && d.Factor-d.Factor == 0) {
-		faults = append(faults, &ConfigError{"Factor", c.Factor, "1 or more, finite"})
-	}
-	if d.Max < d.Base || d.Max <= 0 || d.Max > MaxDelay {
-		faults = append(faults, &ConfigError{"Max", c.Max, fmt.Sprintf("Base to %v", MaxDelay)})
-	}
-	if d.ResetAfter <= 0 {
-		faults = append(faults, &ConfigError{"ResetAfter", c.ResetAfter, "more than 0"})
-	}
-	if d.Jitter != NoJitter && !(d.Jitter > 0 && d.Jitter <= 1) {
-		faults = append(faults, &ConfigError{"Jitter", c.Jitter, "NoJitter or more than 0, up to 1"})
-	}
+	check(d.Base > 0 && d.Base <= MaxDelay, "Base", c.Base, fmt.Sprintf("must be above 0, up to %v", MaxDelay))
+	check(d.Factor >= 1 && d.Factor-d.Factor == 0, "Factor", c.Factor, "must be at least 1 and finite")
+	check(d.Max >= d.Base && d.Max > 0 && d.Max <= MaxDelay, "Max", c.Max, fmt.Sprintf("must be Base to %v", MaxDelay))
+	check(d.ResetAfter > 0, "ResetAfter", c.ResetAfter, "must be above 0")
+	check(d.Jitter == NoJitter || d.Jitter > 0 && d.Jitter <= 1, "Jitter", c.Jitter, "must be NoJitter, or above 0, up to 1")
 	return errors.Join(faults...)
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
 func TestValidate(t *testing.T) {
@@ -48,14 +50,14 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// faults returns the fields that err, a join of *ConfigError, names.
+// faults returns the fields that err, a join of *patterns.ConfigError, names.
 func faults(err error) (fields []string) {
 	join, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}
 	for _, e := range join.Unwrap() {
-		if fault, ok := errors.AsType[*ConfigError](e); ok {
+		if fault, ok := errors.AsType[*patterns.ConfigError](e); ok {
 			fields = append(fields, fault.Field)
 		}
 	}
@@ -64,7 +66,7 @@ func faults(err error) (fields []string) {
 
 func TestFaultsReadAsSentences(t *testing.T) {
 	err := Config{Factor: 0.5}.Validate()
-	if want := "backoff: Factor is 0.5, want 1 or more, finite"; err.Error() != want {
+	if want := "backoff: Factor 0.5: must be at least 1 and finite"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 }

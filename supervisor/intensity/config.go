@@ -5,10 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
-// Never, as Config.Restarts, means that nothing is ever restarted.
-const Never = -1
+const (
+	// Never, as Config.Restarts, means that nothing is ever restarted.
+	Never = -1
+	// Unlimited, as Config.Restarts, means that everything is always restarted.
+	Unlimited = -2
+)
 
 // OTPResolution, as Config.Resolution, counts in whole seconds as Erlang/OTP does.
 const OTPResolution = time.Second
@@ -28,8 +34,8 @@ const (
 
 // Config says how many restarts are allowed in what period.
 type Config struct {
-	// Restarts is how many restarts are allowed within Period: 1 to MaxRestarts, or
-	// Never. Default 10.
+	// Restarts is how many restarts are allowed within Period: 1 to MaxRestarts, Never
+	// or Unlimited. Default 10.
 	Restarts int
 
 	// Period is how long a restart counts, its last nanosecond included: more than
@@ -41,34 +47,21 @@ type Config struct {
 	Resolution time.Duration
 }
 
-// ConfigError is one fault of a Config.
-type ConfigError struct {
-	Field string // name of the field
-	Value any    // what it was
-	Want  string // what it should have been
-}
-
-// Error names the field, its value and what it should have been.
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("intensity: %s is %v, want %s", e.Field, e.Value, e.Want)
-}
-
-// Validate returns every fault of c, each a *ConfigError, joined; nil if there is
-// none.
+// Validate returns every fault of c, each a *patterns.ConfigError, joined; nil if
+// there is none.
 func (c Config) Validate() error {
 	d := c.withDefaults()
 	var faults []error
-	if d.Restarts != Never && (d.Restarts < 1 || d.Restarts > MaxRestarts) {
-		faults = append(faults, &ConfigError{"Restarts", c.Restarts, fmt.Sprintf("Never or 1 to %d", MaxRestarts)})
+	check := func(ok bool, field string, value any, problem string) {
+		if !ok {
+			faults = append(faults, &patterns.ConfigError{Pattern: "intensity", Field: field, Value: value, Problem: problem})
+		}
 	}
-	if d.Period <= 0 || d.Period > MaxPeriod {
-		faults = append(faults, &ConfigError{"Period", c.Period, fmt.Sprintf("more than 0, up to %v", MaxPeriod)})
-	}
-	if d.Resolution <= 0 {
-		faults = append(faults, &ConfigError{"Resolution", c.Resolution, "1ns or more"})
-	} else if d.Period%d.Resolution != 0 {
-		faults = append(faults, &ConfigError{"Period", d.Period, fmt.Sprintf("a multiple of Resolution, %v", d.Resolution)})
-	}
+	check(d.Restarts == Never || d.Restarts == Unlimited || d.Restarts >= 1 && d.Restarts <= MaxRestarts,
+		"Restarts", c.Restarts, fmt.Sprintf("must be 1 to %d, Never or Unlimited", MaxRestarts))
+	check(d.Period > 0 && d.Period <= MaxPeriod, "Period", c.Period, fmt.Sprintf("must be above 0, up to %v", MaxPeriod))
+	check(d.Resolution > 0, "Resolution", c.Resolution, "must be 1ns or more")
+	check(d.Resolution <= 0 || d.Period%d.Resolution == 0, "Period", d.Period, fmt.Sprintf("must be a multiple of Resolution, %v", d.Resolution))
 	return errors.Join(faults...)
 }
 

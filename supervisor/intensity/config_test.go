@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
 func TestValidate(t *testing.T) {
@@ -19,7 +21,8 @@ func TestValidate(t *testing.T) {
 		{"never is valid", Config{Restarts: Never}, nil},
 		{"the largest values are valid", Config{Restarts: MaxRestarts, Period: MaxPeriod}, nil},
 		{"one in a nanosecond is valid", Config{Restarts: 1, Period: 1}, nil},
-		{"other negative counts are not", Config{Restarts: -2}, []string{"Restarts"}},
+		{"unlimited is valid", Config{Restarts: Unlimited}, nil},
+		{"other negative counts are not", Config{Restarts: -3}, []string{"Restarts"}},
 		{"one more than the most is not", Config{Restarts: MaxRestarts + 1}, []string{"Restarts"}},
 		{"a negative period is not", Config{Period: -1}, []string{"Period"}},
 		{"a period beyond the longest is not", Config{Period: MaxPeriod + 1}, []string{"Period"}},
@@ -37,14 +40,14 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// faults returns the fields that err, a join of *ConfigError, names.
+// faults returns the fields that err, a join of *patterns.ConfigError, names.
 func faults(err error) (fields []string) {
 	join, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}
 	for _, e := range join.Unwrap() {
-		if fault, ok := errors.AsType[*ConfigError](e); ok {
+		if fault, ok := errors.AsType[*patterns.ConfigError](e); ok {
 			fields = append(fields, fault.Field)
 		}
 	}
@@ -53,7 +56,7 @@ func faults(err error) (fields []string) {
 
 func TestFaultsReadAsSentences(t *testing.T) {
 	err := Config{Restarts: -3}.Validate()
-	if want := "intensity: Restarts is -3, want Never or 1 to 65536"; err.Error() != want {
+	if want := "intensity: Restarts -3: must be 1 to 65536, Never or Unlimited"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Machine remembers the latest restarts and decides on the next one. Its memory is
 // taken by New and never grows. It must not be used from two goroutines at once.
 type Machine struct {
-	restarts   int           // allowed within period; 0 if never
+	restarts   int           // allowed within period; 0 if never, MaxInt if unlimited
 	period     time.Duration // a multiple of resolution
 	resolution time.Duration
 
@@ -30,6 +30,9 @@ func New(cfg Config) *Machine {
 		panic(err)
 	}
 	cfg = cfg.withDefaults()
+	if cfg.Restarts == Unlimited {
+		return &Machine{restarts: math.MaxInt, period: cfg.Period, resolution: cfg.Resolution}
+	}
 	return newMachine(cfg, max(cfg.Restarts, 0)+1)
 }
 
@@ -48,6 +51,9 @@ func newMachine(cfg Config, memory int) *Machine {
 // happen. One that may not counts as well. A now before the latest one seen is
 // taken for that one.
 func (m *Machine) Restart(now patterns.Instant) (ok bool) {
+	if len(m.ring) == 0 {
+		return true
+	}
 	m.hi = max(m.hi, now)
 	t := m.cut(m.hi)
 	for m.n > 0 && t.Sub(m.ring[m.head]) > m.period {
@@ -62,8 +68,8 @@ func (m *Machine) Restart(now patterns.Instant) (ok bool) {
 }
 
 // Count returns how many restarts, refused ones included, count at now. It stops
-// at one more than are allowed: beyond that all numbers mean the same. It changes
-// nothing.
+// at one more than are allowed: beyond that all numbers mean the same. Where any
+// number is allowed it is 0. It changes nothing.
 func (m *Machine) Count(now patterns.Instant) int {
 	t := m.cut(now) // before m.hi it finds them all, as m.hi does
 	for i := range m.n {
@@ -74,7 +80,8 @@ func (m *Machine) Count(now patterns.Instant) int {
 	return 0
 }
 
-// Limit returns how many restarts are allowed, 0 for Never, in what period.
+// Limit returns how many restarts are allowed, 0 for Never and math.MaxInt for
+// Unlimited, in what period.
 func (m *Machine) Limit() (restarts int, period time.Duration) {
 	return m.restarts, m.period
 }

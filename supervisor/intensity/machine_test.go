@@ -311,3 +311,15 @@ func BenchmarkRestart(b *testing.B) {
 		m.Restart(now)
 	}
 }
+
+func TestUnlimitedAllowsAndRemembersNothing(t *testing.T) {
+	m := New(Config{Restarts: Unlimited, Period: time.Second})
+	for range 100_000 {
+		if !m.Restart(0) {
+			t.Fatal("refused")
+		}
+	}
+	if n, period := m.Limit(); m.Count(0) != 0 || n != math.MaxInt || period != time.Second || m.ring != nil {
+		t.Errorf("count %d, limit %d in %v", m.Count(0), n, period)
+	}
+}
