@@ -84,9 +84,10 @@ others do not get in its way, and with as little work as this a goroutine may be
 starts. **The closed loop is the one to believe**: each caller works for %s between calls, of which
 %s go into timing the call, and every call is timed. "p99" is a quantile of each round, and
 the median of those; "longest" is the longest wait of all rounds, and "calls of a caller" says how many calls
-the caller with the fewest and the one with the most completed, in the round where they were furthest apart. With more callers than processors, each caller also waits for the others' time slices; a subject that
-never blocks leaves that to the Go scheduler, so look at how the floor does before blaming somebody. A caller
-that waits does not call meanwhile, so one long wait is one sample, however many calls it held up.
+the caller with the fewest and the one with the most completed, in the round where they were furthest apart. With
+more callers than processors, each caller also waits for the others' time slices; a subject that never blocks
+leaves that to the Go scheduler, so look at how the floor does before blaming somebody. A caller that waits
+does not call meanwhile, so one long wait is one sample, however many calls it held up.
 
 A budget is **held** if the medians hold it. "rounds" is the same comparison made in each round by itself: if one
 of them lies on the other side of the limit, the verdict says so. A run on a machine that does something else
