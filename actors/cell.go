@@ -17,8 +17,10 @@ const (
 	leasesPerCell = 8
 	// wordBits permits share one settled word with their lease's number.
 	wordBits = 32
-	// maxCells is how many a permit's ID has room for.
-	maxCells = 1 << 15
+	// maxCells is how many a permit's ID has room for, and shardCells how many of them
+	// each shard of a guard may have.
+	maxCells   = 1 << 15
+	shardCells = maxCells / maxShards
 )
 
 // cells are where callers spend leased permits. There are two for each processor;
@@ -29,6 +31,7 @@ type cells struct {
 	size int
 	ttl  time.Duration
 	all  []cell
+	base int // index of the first
 	hint sync.Pool
 	// slowAfter is what a success may take, in nanoseconds, to stay with its lease.
 	slowAfter atomic.Int64
@@ -86,14 +89,18 @@ type leaseTotals struct{ issued, settled, others uint64 }
 // noCells are those of all Strict guards of a registry. Nobody writes to them.
 func noCells() *cells { return &cells{sweepAt: patterns.Never} }
 
-func newCells(mode patterns.Mode) *cells {
+func newCells(mode patterns.Mode, shard Shard) *cells {
 	size, ttl, _ := mode.Lease()
-	cs := &cells{size: size, ttl: ttl, sweepAt: patterns.Never, maxStragglers: maxPermits}
+	cs := &cells{size: size, ttl: ttl, sweepAt: patterns.Never, maxStragglers: maxPermits, base: shard.Index * shardCells}
 	words := (size + wordBits - 1) / wordBits
-	cs.all = make([]cell, min(2*runtime.GOMAXPROCS(0), maxCells))
+	most := maxCells
+	if shard.Of > 1 {
+		most = shardCells
+	}
+	cs.all = make([]cell, min(2*runtime.GOMAXPROCS(0), most))
 	for i := range cs.all {
 		c := &cs.all[i]
-		c.index, c.words = i, uint32(words)
+		c.index, c.words = cs.base+i, uint32(words)
 		c.settled = make([]atomic.Uint64, leasesPerCell*words)
 		for r := range c.records {
 			c.records[r].settled = c.settled[r*words : (r+1)*words : (r+1)*words]
@@ -166,10 +173,19 @@ const (
 
 // claim ends the permit id.
 func (cs *cells) claim(id uint64) claim {
-	if index, _, place := splitLeasedID(id); index < len(cs.all) && place < cs.size {
-		return cs.all[index].claim(id)
+	index, _, place := splitLeasedID(id)
+	if c := cs.at(index); c != nil && place < cs.size {
+		return c.claim(id)
 	}
 	return claimUnknown
+}
+
+// at returns the cell of that index, or nil.
+func (cs *cells) at(index int) *cell {
+	if i := index - cs.base; i >= 0 && i < len(cs.all) {
+		return &cs.all[i]
+	}
+	return nil
 }
 
 // claim ends the permit id, which is one of the cell's.

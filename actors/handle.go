@@ -49,7 +49,7 @@ func (h *Handle) Name() string { return h.name }
 // PID is where to send the messages of the protocol.
 func (h *Handle) PID() *actor.PID { return h.pid }
 
-func (h *Handle) settlerOf(patterns.PermitID) patterns.Settler { return h }
+func (h *Handle) settlerOf(uint64) patterns.Settler { return h }
 
 // System returns the actor system that the guard's actor belongs to.
 func (h *Handle) System() *actor.ActorSystem { return h.shell.system }

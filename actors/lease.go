@@ -263,10 +263,10 @@ func (s *shell) endLeased(id uint64) (epoch uint64, ok bool) {
 // recordOf returns the record of the lease that issued the permit, or nil.
 func (s *shell) recordOf(id uint64) *leaseRecord {
 	index, number, place := splitLeasedID(id)
-	if index >= len(s.cells.all) || number == 0 {
+	c := s.cells.at(index)
+	if c == nil || number == 0 {
 		return nil
 	}
-	c := &s.cells.all[index]
 	if r := &c.records[number%leasesPerCell]; r.number == number && place < c.issued(r) {
 		return r
 	}

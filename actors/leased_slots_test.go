@@ -125,11 +125,11 @@ func (*slots) Drain() iter.Seq[patterns.Event]            { return func(func(pat
 func bareShell(m *slots, size, cellCount int) *shell {
 	s := &shell{
 		name: "bare", origin: time.Now(), armed: patterns.Never, rules: m, lessor: m,
-		cells: newCells(patterns.Leased(size, time.Hour)), relay: new(relay), begun: true,
+		cells: newCells(patterns.Leased(size, time.Hour), Shard{}), relay: new(relay), begun: true,
 	}
 	s.outbox.init()
 	for len(s.cells.all) < cellCount {
-		s.cells.all = append(s.cells.all, newCells(patterns.Leased(size, time.Hour)).all...)
+		s.cells.all = append(s.cells.all, newCells(patterns.Leased(size, time.Hour), Shard{}).all...)
 	}
 	s.cells.all = s.cells.all[:cellCount]
 	for i := range s.cells.all {

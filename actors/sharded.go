@@ -22,7 +22,7 @@ type Sharded[C comparable, S any] struct {
 	family       *family
 }
 
-// maxShards is how many the top byte of a permit's epoch can tell apart.
+// maxShards is how many a permit's ID can tell apart.
 const maxShards = 256
 
 // family is what a shard's shell knows of the others.
@@ -59,8 +59,8 @@ func gather[C comparable, S any, G patterns.Guard](spec Spec[C, S], wrap func(*S
 		g := &Sharded[C, S]{Typed: shards[0], shards: shards, family: &family{seed: maphash.MakeSeed(), size: len(shards)}}
 		g.family.inspect = g.inspectAll(spec.Merge)
 		if len(shards) > 1 {
-			for i, t := range shards {
-				t.shell.family, t.shell.shard = g.family, i
+			for _, t := range shards {
+				t.shell.family = g.family
 			}
 		}
 		return wrap(g)
@@ -194,22 +194,20 @@ func (g *Sharded[C, S]) each(f func(*Typed[C, S]) error) error {
 }
 
 // settlerOf returns who settles a permit that was granted by message.
-func (g *Sharded[C, S]) settlerOf(p patterns.PermitID) patterns.Settler {
-	if i := shardOf(p); i < len(g.shards) {
+func (g *Sharded[C, S]) settlerOf(id uint64) patterns.Settler {
+	if i := shardOf(id); i < len(g.shards) {
 		return g.shards[i].Handle
 	}
 	return g.Handle
 }
 
-// The shard that granted a permit by message is in the top byte of the epoch that it
-// carries, so that the first shard can pass its report on.
-const shardShift = 56
-
-func shardOf(p patterns.PermitID) int { return int(p.Epoch >> shardShift) }
-
-func (s *shell) stamp(p patterns.PermitID) patterns.PermitID {
-	p.Epoch |= uint64(s.shard) << shardShift
-	return p
+// shardOf is the shard that granted the permit, so that the first can pass its report on.
+func shardOf(id uint64) int {
+	if id&leasedBit != 0 {
+		cell, _, _ := splitLeasedID(id)
+		return cell / shardCells
+	}
+	return int(uint32(id) >> slotBits)
 }
 
 // route passes a message that came to the first shard on to the one, or to all, that it
@@ -224,10 +222,10 @@ func (s *shell) route(sender *actor.PID, msg any) (gone bool) {
 			to = s.family.index(q.ShardKey())
 		}
 	case Report:
-		to = shardOf(m.Permit)
+		to = shardOf(m.Permit.ID)
 	case Cancel:
 		if m.Permit != (patterns.PermitID{}) {
-			to = shardOf(m.Permit)
+			to = shardOf(m.Permit.ID)
 			break
 		}
 		m.search = true

@@ -239,7 +239,7 @@ func (s *shell) handOut(c *call) {
 		if s.measured { // a Handle measures for itself
 			s.ledger.began(id, s.now())
 		}
-		s.reply(c.sender, Granted{Ref: c.ref, Permit: s.stamp(patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id})})
+		s.reply(c.sender, Granted{Ref: c.ref, Permit: patterns.PermitID{Epoch: s.ledger.find(id).epoch, ID: id}})
 		return
 	}
 	if !c.answer(id, nil) {

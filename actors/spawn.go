@@ -162,7 +162,11 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 		cells: r.strict,
 	}
 	if _, _, leased := spec.Mode.Lease(); leased {
-		s.cells = newCells(spec.Mode)
+		s.cells = newCells(spec.Mode, shard)
+	}
+	if shard.Of > 1 {
+		s.shard = shard.Index
+		s.ledger.more().shard = uint32(shard.Index) << slotBits
 	}
 	s.outbox.init()
 	m := spec.New(Origin{Name: name, Time: r.origin, Now: s.now(), Shard: shard})

@@ -21,7 +21,7 @@ import (
 func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permit, error)) {
 	g, ok := guard.(interface {
 		PID() *actor.PID
-		settlerOf(patterns.PermitID) patterns.Settler
+		settlerOf(id uint64) patterns.Settler
 		away() (patterns.Permit, error)
 	})
 	if !ok {
@@ -34,7 +34,7 @@ func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permi
 		var permit patterns.Permit
 		switch reply := reply.(type) {
 		case Granted:
-			permit = patterns.NewPermit(g.settlerOf(reply.Permit), reply.Permit.ID, 0)
+			permit = patterns.NewPermit(g.settlerOf(reply.Permit.ID), reply.Permit.ID, 0)
 		case Rejected:
 			err = reply.Err
 		default:
