@@ -138,11 +138,6 @@ func (m *Machine) lack(weight int, r *patterns.Request) patterns.Decision {
 
 // Report ends what was pending. How it ended is nothing to a valve.
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.Outcome, _ time.Duration) (counted, dirty bool) {
-	return true, m.Release(now, p)
-}
-
-// Release ends what was pending.
-func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
 	m.settle(now)
 	w := 1
 	if m.heavy != nil {
@@ -151,7 +146,13 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 		}
 	}
 	m.sub(w)
-	return m.flush()
+	return true, m.flush()
+}
+
+// Release ends what was pending.
+func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
+	_, dirty = m.Report(now, p, patterns.Ignored, 0)
+	return dirty
 }
 
 // Tick announces what the clock had to be read for.

@@ -47,12 +47,21 @@ func TestCallsDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMachine(b *testing.B) {
-	for name, r := range map[string]patterns.Request{"plain": {}, "weighed": {Weight: 2}, "keyed": {Key: "k"}} {
-		b.Run(name, func(b *testing.B) {
-			m := newTestMachine(rooms)
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+		r    patterns.Request
+	}{
+		{"plain", Config{}, patterns.Request{}},
+		{"weighed", Config{}, patterns.Request{Weight: 2}},
+		{"keyed", rooms, patterns.Request{Key: "k"}},
+		{"plain among keys", rooms, patterns.Request{}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			m := newTestMachine(tt.cfg)
 			b.ReportAllocs()
 			for b.Loop() {
-				d := m.Acquire(1, 1, &r)
+				d := m.Acquire(1, 1, &tt.r)
 				m.Report(1, patterns.PermitID{Epoch: d.Epoch, ID: 1}, patterns.Success, 0)
 			}
 		})

@@ -49,12 +49,14 @@ type Machine struct {
 	cfg    Config // with its defaults
 	name   string
 	origin time.Time
-	waited patterns.WaitTimes
+	waited *patterns.WaitTimes // nil if nobody ever did
 
 	full   [causes]*FullError // the last one made for each cause
 	heavy  *WeightError       // the last one made
 	long   *KeyError          // the last one made
 	events eventqueue.Queue
+
+	_ [16]byte // 512 bytes are what the allocator puts at the beginning of a cache line
 }
 
 // Params is what a Machine is made of.
@@ -101,19 +103,20 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 
 // Report gives the permit's slots back. How the call ended is nothing to a bulkhead.
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.Outcome, _ time.Duration) (counted, dirty bool) {
-	return true, m.Release(now, p)
-}
-
-// Release gives the permit's slots back.
-func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
 	m.settle(now)
 	if m.holds != nil || m.saturated > 0 || m.keyed {
-		return m.release(p.ID)
+		return true, m.release(p.ID)
 	}
 	if m.main.taken > 0 {
 		m.main.taken--
 	}
-	return false
+	return true, false
+}
+
+// Release gives the permit's slots back.
+func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool) {
+	_, dirty = m.Report(now, p, patterns.Ignored, 0)
+	return dirty
 }
 
 // Tick announces those compartments as relieved for whose slots nobody has waited since
@@ -168,7 +171,12 @@ const leaseShare = 8
 // SettleLease takes back what was lent. Slots know no epoch, so it always counts.
 func (m *Machine) SettleLease(now patterns.Instant, _ uint64, t patterns.Tally) (counted, dirty bool) {
 	m.settle(now)
-	m.give(&m.main, max(0, t.Success+t.Failure+t.Dropped+t.Ignored+t.Unused))
+	n := max(0, t.Success+t.Failure+t.Dropped+t.Ignored+t.Unused)
+	if c := &m.main; m.owes && m.owed.Key == "" && t.Unused > 0 && !c.waits && c.taken-n <= m.limit/2 { // never short: they were only lent
+		c.saturated, m.owes, m.dirty = false, false, true
+		m.saturated--
+	}
+	m.give(&m.main, n)
 	return true, m.flush()
 }
 

@@ -15,7 +15,7 @@ func (m *Machine) Operate(now patterns.Instant, op patterns.Operation) error {
 	if op.Kind != patterns.Reset {
 		return &patterns.ConfigError{Pattern: pattern, Field: "Kind", Value: op.Kind, Problem: "is not something a bulkhead can do"}
 	}
-	m.peak, m.waited = m.taken(), patterns.WaitTimes{}
+	m.peak, m.waited = m.taken(), nil
 	return nil
 }
 

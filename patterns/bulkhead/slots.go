@@ -44,6 +44,9 @@ func (m *Machine) acquireAny(id uint64, r *patterns.Request) patterns.Decision {
 	}
 	if r.Asked != 0 {
 		c.waits = false
+		if m.waited == nil {
+			m.waited = new(patterns.WaitTimes)
+		}
 		m.waited.Add(m.hi.Sub(r.Asked))
 	}
 	if c != &m.main || weight > 1 {
@@ -190,11 +193,6 @@ func (m *Machine) ease(c *compartment) {
 func (m *Machine) relieve(c *compartment) {
 	c.saturated, c.waits = false, false
 	m.saturated--
-	m.dirty = true
-	if m.owes && m.owed.Key == c.key { // at the same moment: of leases that it ended
-		m.owes = false
-		return
-	}
 	m.tell(Relieved{
 		Name: m.name, Key: c.key, Limit: m.limit, InFlight: c.taken, After: m.hi.Sub(c.since), At: m.wall(m.hi),
 	})

@@ -37,7 +37,10 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	s := Snapshot{
 		Name: m.name, Limit: m.limit, Active: m.taken(), Peak: m.peak,
 		Saturated: m.main.saturated, SaturatedPartitions: int(m.saturated), Partitions: m.used,
-		Waits: m.waited, Epoch: m.epoch, EventsLost: m.events.Lost(), Counts: counts,
+		Epoch: m.epoch, EventsLost: m.events.Lost(), Counts: counts,
+	}
+	if m.waited != nil {
+		s.Waits = *m.waited
 	}
 	if m.main.saturated {
 		s.SaturatedPartitions--
