@@ -40,6 +40,9 @@ func (b *birth) add(name string, m *member) {
 // enter has the root enter the members and start their actors. It returns the guard that
 // has the name already, if that is to be shared.
 func (b *birth) enter(share bool) (old patterns.Guard, err error) {
+	for _, m := range b.members {
+		m.all = b.members
+	}
 	msg := enter{names: b.names, members: b.members, share: share}
 	if b.parent == nil {
 		msg.spawn = b.spawn

@@ -24,6 +24,12 @@ type member struct {
 	handle *Handle
 	config uint64 // hash of the Config that it was spawned with
 	part   bool   // a shard other than the first
+	all    []*member
+}
+
+// dead reports whether the guard has stopped, for whatever reason, with all its shards.
+func (m *member) dead() bool {
+	return !slices.ContainsFunc(m.all, func(m *member) bool { return !m.handle.dead() })
 }
 
 func newDirectory() *directory { return &directory{seed: maphash.MakeSeed()} }

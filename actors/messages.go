@@ -90,6 +90,7 @@ type (
 		Window   int // 0 to 65,536
 		Key      string
 		Priority patterns.Priority
+		search   bool // only one of several shards can know the producer
 	}
 
 	// Demand gives a producer N more permits.

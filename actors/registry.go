@@ -175,6 +175,23 @@ func (e *ShutdownError) Error() string {
 // Unwrap returns the context's error.
 func (e *ShutdownError) Unwrap() error { return e.Cause }
 
+// add sums what the shards of guards had out.
+func (e *ShutdownError) add(other *ShutdownError) {
+	for name, n := range other.InFlight {
+		if n > 0 {
+			e.InFlight[name] += n
+			e.Cause = other.Cause
+		}
+	}
+}
+
+func (e *ShutdownError) orNil() error {
+	if len(e.InFlight) == 0 {
+		return nil
+	}
+	return e
+}
+
 // Shutdown stops every guard in order: nothing more is admitted and everybody who
 // waits is answered; then permits in flight may end until ctx does; then the actors
 // stop, and the subscribers' channels are closed, and the last events logged. If
@@ -193,10 +210,8 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 		select {
 		case <-done:
 		case <-ctx.Done():
-			left.Cause = ctx.Err()
-			if n := members[name].handle.inFlight(); n > 0 {
-				left.InFlight[name] = n
-			}
+			h := members[name].handle
+			left.add(&ShutdownError{InFlight: map[string]uint64{h.name: h.inFlight()}, Cause: ctx.Err()})
 		}
 	}
 	stopActor(r.system, r.root)
@@ -211,10 +226,7 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 	r.relay.listeners.Store(0)
 	stopActor(r.system, r.relayPID)
 	r.awaitObservers(ctx)
-	if len(left.InFlight) > 0 {
-		return left
-	}
-	return nil
+	return left.orNil()
 }
 
 // awaitObservers lets the last events be logged and forwarded, unless a subscriber of

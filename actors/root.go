@@ -39,12 +39,15 @@ func (s *root) enter(c actor.Context, msg enter) entered {
 	if r.closed.Load() {
 		return entered{err: ErrClosed}
 	}
-	if old, taken := r.directory.get(msg.names[0]); taken && !old.handle.dead() {
+	for i, name := range msg.names {
+		old, taken := r.directory.get(name)
 		switch {
-		case !msg.share:
-			return entered{err: fmt.Errorf("%w: %q", ErrNameTaken, msg.names[0])}
+		case !taken || old.dead():
+			continue
+		case i > 0 || old.part || !msg.share:
+			return entered{err: fmt.Errorf("%w: %q", ErrNameTaken, name)}
 		case old.config != msg.members[0].config:
-			return entered{err: fmt.Errorf("%w: %q", ErrConflict, msg.names[0])}
+			return entered{err: fmt.Errorf("%w: %q", ErrConflict, name)}
 		}
 		return entered{member: old}
 	}

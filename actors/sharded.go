@@ -96,6 +96,17 @@ func (g *Sharded[C, S]) AcquireFor(ctx context.Context, r patterns.Request) (pat
 	return g.Shard(r.Key).AcquireFor(ctx, r)
 }
 
+// TryAcquire is Acquire for a caller that does not wait.
+func (g *Sharded[C, S]) TryAcquire() (patterns.Permit, error) { return g.Shard("").TryAcquire() }
+
+// TryAcquireFor is AcquireFor for a caller that does not wait.
+func (g *Sharded[C, S]) TryAcquireFor(r patterns.Request) (patterns.Permit, error) {
+	return g.Shard(r.Key).TryAcquireFor(r)
+}
+
+// Spend uses up weight permits of a key at once, or none.
+func (g *Sharded[C, S]) Spend(key string, weight int) error { return g.Shard(key).Spend(key, weight) }
+
 // Consult asks the shard of the question's key, if the question is Addressed, and
 // otherwise the first one.
 func (g *Sharded[C, S]) Consult(ctx context.Context, question any) (any, error) {
@@ -130,7 +141,10 @@ func (g *Sharded[C, S]) inspectAll(merge func([]S) S) func(context.Context) (any
 				all = append(all, s)
 			}
 		}
-		if len(all) == 1 {
+		switch len(all) {
+		case 0: // the rules of every shard panicked at the last one
+			return nil, nil //nolint:nilnil // as of a single actor
+		case 1:
 			return all[0], nil
 		}
 		return merge(all), nil
@@ -156,7 +170,13 @@ func (g *Sharded[C, S]) Stop(ctx context.Context) error {
 	for _, t := range g.shards {
 		t.beginDrain() // none of them admits anything more while others drain
 	}
-	return g.each(func(t *Typed[C, S]) error { return t.Stop(ctx) })
+	sum := &ShutdownError{InFlight: map[string]uint64{}}
+	for _, t := range g.shards {
+		if left, ok := errors.AsType[*ShutdownError](t.Stop(ctx)); ok {
+			sum.add(left)
+		}
+	}
+	return sum.orNil()
 }
 
 // Unguarded counts the calls that were let through by shards that failed for good.
@@ -230,9 +250,13 @@ func (s *shell) route(sender *actor.PID, msg any) (gone bool) {
 		}
 		m.search = true
 		s.fan(sender, m)
-	case Release, releaseLater:
-		s.fan(nil, msg)
-	case Operate, Reconfigure:
+		s.cancelByMessage(sender, m)
+		return true
+	case Produce:
+		if to = s.family.index(m.Key); sender != nil {
+			s.produceElsewhere(sender, m, to)
+		}
+	case Release, releaseLater, Operate, Reconfigure:
 		s.fan(nil, msg)
 	case Inspect:
 		s.inspectFamily(sender)
@@ -249,6 +273,20 @@ func (s *shell) route(sender *actor.PID, msg any) (gone bool) {
 func (s *shell) fan(sender *actor.PID, msg any) {
 	for _, pid := range s.family.pids[1:] {
 		s.outbox.put(&letter{to: pid, msg: msg, sender: sender})
+	}
+	s.mailbox.After()
+}
+
+// produceElsewhere ends what standing order the sender has with the shards that its new
+// one is not for.
+func (s *shell) produceElsewhere(sender *actor.PID, m Produce, to int) {
+	m.Window, m.search = 0, true
+	for i, pid := range s.family.pids {
+		if i == 0 && to != 0 {
+			s.produce(sender, m)
+		} else if i != to {
+			s.outbox.put(&letter{to: pid, msg: m, sender: sender})
+		}
 	}
 	s.mailbox.After()
 }
