@@ -45,6 +45,7 @@ type cells struct {
 	stragglers map[uint64]uint64
 	gone       leaseTotals // of leases whose record was reused
 	dirty      bool        // the rules, when they were given unused permits back
+	returned   bool        // permits, since those who wait were last asked for
 
 	maxStragglers int // without end, permits that nobody ever reports would pile up
 }

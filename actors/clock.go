@@ -26,8 +26,12 @@ func (s *shell) tick() {
 		panic(fmt.Sprintf("bulwark: %s is still due at %d after Tick(%d)", s.name, at, now))
 	}
 	s.settle()
-	if changed || s.waiters.count > 0 && s.waiters.order != patterns.Keyed {
+	switch {
+	case s.waiters.count == 0:
+	case changed, s.waiters.order != patterns.Keyed:
 		s.pump()
+	default:
+		s.pumpReturned()
 	}
 	if s.closing {
 		s.checkDrained()

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -31,6 +33,9 @@ func (s *shell) produce(sender *actor.PID, msg Produce) {
 		s.counts.Unknown++
 		s.note(slog.LevelWarn, "Produce without a sender: use Request, not Send")
 		return
+	case msg.search:
+		s.endOrder(s.holders[holderKey(sender)])
+		return
 	case s.closing:
 		s.reply(sender, Rejected{Ref: msg.Ref, Err: &s.refusals().stopped})
 		return
@@ -45,13 +50,29 @@ func (s *shell) produce(sender *actor.PID, msg Produce) {
 	k := h.credit
 	k.ref, k.window = msg.Ref, msg.Window
 	k.request = patterns.Request{Key: msg.Key, Priority: msg.Priority}
-	if c := k.standing; c != nil { // it may stand in another line now
+	s.standDown(k) // it may stand in another line now
+	s.extend(h)
+	s.sendDemand()
+	s.dismiss(h)
+}
+
+// standDown gives up a producer's place in the queue.
+func (s *shell) standDown(k *credit) {
+	if c := k.standing; c != nil {
 		k.standing = nil
 		s.withdraw(c, nil)
 	}
-	s.extend(h)
+}
+
+// endOrder ends the standing order of h, if it has one, and tells it nothing.
+func (s *shell) endOrder(h *holder) {
+	if h == nil || h.credit == nil {
+		return
+	}
+	h.credit.window = 0
+	s.standDown(h.credit)
 	s.sendDemand()
-	s.settleCredit(h)
+	s.dismiss(h)
 }
 
 // extend asks for permits until the window is full or there are no more. Then the
@@ -59,7 +80,7 @@ func (s *shell) produce(sender *actor.PID, msg Produce) {
 func (s *shell) extend(h *holder) {
 	for k := h.credit; k != nil && k.standing == nil && len(k.permits) < k.window; {
 		c := k.ask(h)
-		s.current = c
+		s.serving = c
 		d := s.admit(&c.request)
 		switch d.Verdict {
 		case patterns.Grant:
@@ -69,8 +90,27 @@ func (s *shell) extend(h *holder) {
 		case patterns.Wait:
 			s.stand(c, !s.waiters.ahead(&c.request))
 		}
-		s.current = nil
+		s.serving = nil
 	}
+}
+
+// extendAll is extend for every producer, should a panic have come between.
+func (s *shell) extendAll() {
+	for _, h := range s.producers() {
+		s.extend(h)
+		s.dismiss(h)
+	}
+	s.sendDemand()
+}
+
+// producers are the holders that have a standing order, by address and id.
+func (s *shell) producers() (all []*holder) {
+	for _, key := range slices.Sorted(maps.Keys(s.holders)) {
+		if h := s.holders[key]; h.credit != nil && h.credit.window > 0 {
+			all = append(all, h)
+		}
+	}
+	return all
 }
 
 // stand makes a producer wait, without asking the rules whether it may. asked is as for
@@ -90,12 +130,16 @@ func (s *shell) stand(c *call, asked bool) {
 	if asked {
 		s.remind(l)
 	}
+	s.unlessReturned()
 }
 
 // lend gives a producer the permit that c stood in for. If that waited in the queue, the
 // next one does, behind all others.
 func (s *shell) lend(c *call, id uint64) {
 	h, k := c.holder, c.credit
+	if s.measured {
+		s.ledger.began(id, s.now())
+	}
 	k.permits = append(k.permits, id)
 	if k.fresh++; k.fresh == 1 {
 		s.owing = append(s.owing, h)
@@ -111,47 +155,76 @@ func (s *shell) lend(c *call, id uint64) {
 }
 
 func (k *credit) ask(h *holder) *call {
-	c := newCall().(*call)
-	c.sender, c.ref, c.holder, c.credit, c.request = h.pid, k.ref, h, k, k.request
-	return c
+	return &call{sender: h.pid, ref: k.ref, holder: h, credit: k, request: k.request}
 }
 
-// refusedCredit ends the standing order of a producer that is told why.
-func (s *shell) refusedCredit(k *credit) { k.window, k.standing = 0, nil }
+// refused ends the standing order of a producer that is told why.
+func (k *credit) refused() { k.window, k.standing = 0, nil }
+
+// over reports that the producer wants nothing more and has nothing.
+func (k *credit) over() bool { return k.window == 0 && len(k.permits) == 0 && k.standing == nil }
 
 // done ends some of the sender's permits.
 func (s *shell) done(sender *actor.PID, msg Done) {
+	if sender == nil {
+		s.counts.Unknown++
+		s.note(slog.LevelWarn, "Done without a sender: use Request, not Send")
+		return
+	}
+	h := s.holders[holderKey(sender)]
+	var ending []uint64
+	if h != nil && h.credit != nil {
+		ending = h.credit.pop(msg.N)
+	}
+	if excess := msg.N - len(ending); excess > 0 {
+		s.doneElsewhere(sender, msg, excess)
+	}
+	if h == nil || h.credit == nil {
+		return
+	}
+	s.ending = ending // if this turn panics, they end with it
 	if s.crashes != nil {
 		s.crashes.before(msg)
 	}
-	var h *holder
-	if sender != nil {
-		h = s.holders[holderKey(sender)]
-	}
-	if h == nil || h.credit == nil {
-		s.counts.Repeated += uint64(max(0, msg.N))
-		return
-	}
-	k := h.credit
-	n := max(0, min(msg.N, len(k.permits)))
-	s.counts.Repeated += uint64(max(0, msg.N-n))
-	for range n {
-		id := k.permits[0]
-		k.permits = k.permits[1:]
+	for _, id := range ending {
 		if s.ledger.find(id) != nil {
 			s.report(id, msg.Outcome, 0)
 		}
 	}
-	if len(k.permits) == 0 {
-		k.permits = nil
-	}
+	s.ending = nil
 	s.extend(h)
 	s.sendDemand()
-	s.settleCredit(h)
+	s.dismiss(h)
+}
+
+// pop takes n permits out, the oldest ones, or as many as there are.
+func (k *credit) pop(n int) (oldest []uint64) {
+	n = max(0, min(n, len(k.permits)))
+	oldest = k.permits[:n:n]
+	if k.permits = k.permits[n:]; len(k.permits) == 0 {
+		k.permits = nil
+	}
+	k.fresh = min(k.fresh, len(k.permits))
+	return oldest
+}
+
+// doneElsewhere passes a Done of more permits than the sender has of this shard on to the
+// next, and counts what it has of none.
+func (s *shell) doneElsewhere(sender *actor.PID, msg Done, excess int) {
+	if s.family == nil || s.shard == len(s.family.pids)-1 {
+		s.counts.Repeated += uint64(excess)
+		return
+	}
+	msg.N = excess
+	s.outbox.put(&letter{to: s.family.pids[s.shard+1], msg: msg, sender: sender})
+	s.mailbox.After()
 }
 
 // sendDemand tells producers of the permits that they were lent in this turn.
 func (s *shell) sendDemand() {
+	if s.ending != nil { // there may be more
+		return
+	}
 	for i, h := range s.owing {
 		s.owing[i] = nil
 		if k := h.credit; k != nil && k.fresh > 0 {
@@ -161,12 +234,4 @@ func (s *shell) sendDemand() {
 		}
 	}
 	s.owing = s.owing[:0]
-}
-
-// settleCredit forgets a producer that wants nothing more and has nothing.
-func (s *shell) settleCredit(h *holder) {
-	if k := h.credit; k != nil && k.window == 0 && len(k.permits) == 0 && k.standing == nil {
-		h.credit = nil
-		s.dismiss(h)
-	}
 }

@@ -42,7 +42,13 @@ func (s *shell) enlist(pid *actor.PID) *holder {
 
 // dismiss stops watching h if it has nothing left.
 func (s *shell) dismiss(h *holder) {
-	if h == nil || !h.idle() || s.holders[h.key] != h {
+	if h == nil {
+		return
+	}
+	if h.credit != nil && h.credit.over() {
+		h.credit = nil
+	}
+	if !h.idle() || s.holders[h.key] != h {
 		return
 	}
 	delete(s.holders, h.key)

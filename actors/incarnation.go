@@ -107,14 +107,20 @@ func (s *shell) receive(c actor.Context, msg any) {
 	done = true
 }
 
-// fail answers a message whose turn panics. The mailbox would do so in the turn.
+// fail answers a message whose turn panics, unless it has been answered. The mailbox would
+// do so in the turn.
 func (s *shell) fail(sender *actor.PID, msg any) {
 	failed := &s.refusals().failed
 	switch msg := msg.(type) {
 	case Acquire:
-		s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
+		if s.current != nil {
+			s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
+		}
 	case Produce:
-		s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
+		s.broken.producer = sender
+		if !msg.search {
+			s.replyTo(sender, Rejected{Ref: msg.Ref, Err: failed})
+		}
 	case Inspect:
 		s.replyTo(sender, mailbox.Undelivered{Message: msg, Reason: failed})
 	case Operate, Reconfigure, Consult:
@@ -126,14 +132,6 @@ func (s *shell) fail(sender *actor.PID, msg any) {
 	case Release:
 		s.broken.holder = msg.Holder
 	}
-}
-
-// broken is what a turn that panicked leaves for the next incarnation: whoever meant
-// to end a permit will not do so again.
-type broken struct {
-	failing bool // from the panic until the restart
-	permit  uint64
-	holder  *actor.PID
 }
 
 func (s *shell) replyTo(sender *actor.PID, msg any) {
@@ -218,74 +216,9 @@ func (s *shell) started() {
 		s.broken.holder = nil
 		s.releaseHolder(gone)
 	}
-	s.sendDemand()
+	s.extendAll()
 	s.broken.failing = false
 	s.publish(Restarted{Name: s.name, Restarts: s.counts.Restarts, Repaired: repaired, At: time.Now()})
-}
-
-// recover makes the state whole again after a panic in the middle of a turn.
-func (s *shell) recover() (repaired bool) {
-	if c := s.current; c != nil { // it was answered
-		s.current = nil
-		s.leaveQueue(c)
-		s.dismiss(c.holder)
-	}
-	if c := s.serving; c != nil {
-		s.serving = nil
-		s.leaveQueue(c)
-		s.refuse(c, &s.refusals().failed)
-		s.dismiss(c.holder)
-	}
-	sound := s.attempt(func() error {
-		granting, ending := s.granting, s.broken.permit
-		s.granting, s.broken.permit = 0, 0
-		s.undo(granting)
-		if ending&leasedBit != 0 {
-			s.undoLeased(ending)
-		} else if s.undo(ending) {
-			s.counts.Reclaimed++
-		}
-		return s.rules.Check()
-	})
-	if sound != nil {
-		s.note(slog.LevelError, "guard's state is rebuilt", slog.Any("error", sound))
-		s.rules.Repair(s.now())
-	}
-	c := &s.counts
-	// Leased permits that ended by message are reported here, but granted in the cells.
-	c.Granted = c.Success + c.Failure + c.Dropped + c.Ignored + c.Reclaimed + s.ledger.live - s.leaseTotals().others
-	c.Rejected = c.Asked - c.Granted - c.Cancelled - uint64(s.waiters.count)
-	return sound != nil
-}
-
-// undo gives a permit back that is still out, and serves nobody yet.
-func (s *shell) undo(id uint64) bool {
-	ended, t, ok := s.ledger.end(id)
-	if !ok {
-		return false
-	}
-	if t != nil {
-		s.forget(id, t)
-	}
-	s.rules.Release(s.now(), patterns.PermitID{Epoch: ended.epoch, ID: id})
-	return true
-}
-
-// undoLeased is undo for a leased permit, which nobody was told of if it is not out.
-func (s *shell) undoLeased(id uint64) {
-	repeated := s.counts.Repeated
-	s.releaseLeased(id)
-	s.counts.Repeated = repeated
-}
-
-// attempt runs f and turns a panic into an error.
-func (s *shell) attempt(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
-	return f()
 }
 
 func (s *shell) disarm() {
@@ -304,17 +237,25 @@ func (s *shell) stop() {
 	}
 	s.disarm()
 	s.closing = true
+	if s.broken.failing {
+		_ = s.mend() // there is nobody left to repair the rules for
+	}
 	s.revokeCells()
 	s.refuseAll(&s.refusals().stopped)
 }
 
-// refuseAll answers everybody who waits.
+// refuseAll answers everybody who waits, and ends all standing orders.
 func (s *shell) refuseAll(err error) {
 	for s.waiters.count > 0 {
 		c := s.waiters.oldest
 		s.leaveQueue(c)
 		s.refuse(c, err)
 		s.dismiss(c.holder)
+	}
+	for _, h := range s.producers() { // who have all that they want, and would wait for more
+		h.credit.refused()
+		s.reply(h.pid, Rejected{Ref: h.credit.ref, Err: err})
+		s.dismiss(h)
 	}
 }
 

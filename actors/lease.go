@@ -53,6 +53,9 @@ func (s *shell) renew(c *cell) (id uint64, ok bool) {
 }
 
 func (s *shell) acquireOne(r *patterns.Request) (id uint64, d patterns.Decision) {
+	if s.waiters.count == 0 {
+		s.cells.returned = false // the rules know of it as they decide
+	}
 	d = s.admit(r)
 	return s.granting, d
 }
@@ -93,6 +96,7 @@ func (s *shell) closeLease(c *cell) uint32 {
 		if unused := limit - spent; unused > 0 {
 			_, dirty := s.lessor.SettleLease(s.last, r.epoch, patterns.Tally{Unused: unused})
 			s.cells.dirty = s.cells.dirty || dirty
+			s.cells.returned = true
 		}
 	}
 	return number
@@ -159,6 +163,7 @@ func (s *shell) foldSuccesses(r *leaseAccount, ended int, now patterns.Instant) 
 		return
 	}
 	r.folded += fresh
+	s.cells.returned = true
 	counted, dirty := s.lessor.SettleLease(now, r.epoch, patterns.Tally{Success: fresh})
 	if !counted {
 		s.counts.Stale += uint64(fresh)
@@ -327,6 +332,7 @@ func (s *shell) ungrantLeased(id uint64) {
 
 func (s *shell) giveBackLeased(epoch uint64) {
 	_, dirty := s.lessor.SettleLease(s.now(), epoch, patterns.Tally{Unused: 1})
+	s.cells.returned = true
 	s.freed(dirty)
 }
 

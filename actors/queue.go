@@ -34,6 +34,7 @@ func (s *shell) enqueue(c *call, asked bool) {
 	if asked {
 		s.remind(l)
 	}
+	s.unlessReturned()
 }
 
 // join asks the rules whether r may wait.
@@ -54,7 +55,7 @@ func (s *shell) join(r *patterns.Request) (until patterns.Instant, err error) {
 // remind sets the time at which to ask again for the head of the line, as the rules have
 // just said.
 func (s *shell) remind(l *line) {
-	at := s.queuer.Again()
+	at := max(s.queuer.Again(), s.last+1)
 	if at == l.alarm {
 		return
 	}
@@ -72,11 +73,15 @@ func (s *shell) pump() {
 	if s.waiters.count == 0 {
 		return
 	}
+	if s.lessor != nil {
+		s.cells.returned = false
+	}
 	if s.waiters.order == patterns.Keyed {
-		for l := s.waiters.rings[allLines].first; l != nil; {
-			next := l.next[allLines]
-			s.pumpLine(l)
-			l = next
+		// Lines come and go meanwhile: those that have been served go to the end.
+		for n := len(s.waiters.byKey); n > 0 && s.waiters.order == patterns.Keyed; n-- {
+			if l := s.waiters.nextLine(); l != nil {
+				s.pumpLine(l)
+			}
 		}
 		return
 	}
@@ -88,23 +93,26 @@ func (s *shell) pump() {
 	}
 }
 
-// pumpFreed is pump after a permit has ended.
-func (s *shell) pumpFreed() {
-	if s.waiters.order != patterns.Keyed {
+// pumpFreed is pump after a permit of that key, or of any, has ended.
+func (s *shell) pumpFreed(key string, all bool) {
+	if all || s.waiters.order != patterns.Keyed {
 		s.pump()
 		return
 	}
-	key, all := s.queuer.Freed()
-	if all {
-		s.pump()
-	} else if l := s.waiters.byKey[key]; l != nil {
+	s.pumpKey(key)
+	s.pumpReturned()
+}
+
+func (s *shell) pumpKey(key string) {
+	if l := s.waiters.byKey[key]; l != nil {
 		s.pumpLine(l)
 	}
 }
 
-// pumpLine is pump for the requests of one key, in Keyed order.
+// pumpLine is pump for the requests of one key, as long as the order is Keyed: if that
+// changes, pump is about to come.
 func (s *shell) pumpLine(l *line) {
-	for c := l.head(); c != nil && s.serve(c); {
+	for c := l.head(); c != nil && s.waiters.order == patterns.Keyed && s.serve(c); {
 		c = l.head()
 	}
 	if len(s.owing) > 0 {
@@ -112,9 +120,30 @@ func (s *shell) pumpLine(l *line) {
 	}
 }
 
+// pumpReturned is pump, in Keyed order, after permits of leases came back: they are of no
+// key.
+func (s *shell) pumpReturned() {
+	if s.lessor != nil && s.cells.returned {
+		s.cells.returned = false
+		s.pumpKey("")
+	}
+}
+
+// unlessReturned is called when the rules have somebody wait. If a lease ended because of
+// just that, its permits came too late for the decision.
+func (s *shell) unlessReturned() {
+	if s.lessor != nil && s.cells.returned {
+		s.cells.returned = false
+		s.tell(s.pump)
+	}
+}
+
 // serve asks the rules for c, whose turn it is, and reports whether to go on with the
 // next: c does not wait any more.
 func (s *shell) serve(c *call) bool {
+	if s.closing { // all are about to be refused
+		return false
+	}
 	if c.sender == nil && c.state.Load() == abandoned {
 		s.leaveQueue(c)
 		s.counts.Cancelled++
@@ -122,14 +151,14 @@ func (s *shell) serve(c *call) bool {
 		return true
 	}
 	s.serving = c
-	l := c.line
 	d := s.decide(&c.request)
+	l, i := c.line, level(c.request.Priority)
 	if d.Verdict == patterns.Wait {
 		s.serving = nil
 		s.remind(l)
+		s.unlessReturned()
 		return false
 	}
-	i := level(c.request.Priority)
 	s.leaveQueue(c)
 	if d.Verdict == patterns.Grant {
 		s.waiters.served(l, i)
@@ -178,10 +207,12 @@ func (s *shell) withdraw(c *call, err error) {
 func (s *shell) expire(c *call, now patterns.Instant) {
 	err := error(&s.refusals().expired)
 	if c.waitsUntil <= now {
+		s.serving = c // its deadline will not come again
 		dirty, refusal := s.queuer.Expired(now, &c.request)
 		if err = refusal; dirty {
 			s.settle()
 		}
+		s.serving = nil
 	}
 	s.withdraw(c, err)
 }

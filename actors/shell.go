@@ -61,6 +61,7 @@ type shell struct {
 	consultant Consultant // nil if it answers no questions
 	family     *family    // of a shard
 	owing      []*holder  // producers that are to hear of new credits
+	ending     []uint64   // permits that a Done is about to end, and has if it panics
 	shard      int
 	snapshot   func(now patterns.Instant) any
 	configure  func(now patterns.Instant, config any) error
@@ -226,6 +227,9 @@ func (s *shell) handOut(c *call) {
 	id := s.granting
 	s.hold(id, c)
 	s.granting, s.serving = 0, nil
+	if s.current == c { // a panic from now on finds it answered
+		s.current = nil
+	}
 	s.counts.Granted++
 	switch {
 	case c.spend:
@@ -286,7 +290,7 @@ func (s *shell) ungrant(id uint64) {
 
 func (s *shell) refuse(c *call, err error) {
 	if c.credit != nil {
-		s.refusedCredit(c.credit)
+		c.credit.refused()
 	}
 	if c.sender != nil {
 		s.counts.Rejected++
@@ -417,11 +421,15 @@ func (s *shell) forget(id uint64, t *term) {
 
 // freed goes on after a permit ended.
 func (s *shell) freed(dirty bool) {
+	key, all := "", true
+	if s.waiters.count > 0 && s.waiters.order == patterns.Keyed {
+		key, all = s.queuer.Freed() // before anything else is freed
+	}
 	if dirty {
 		s.settle()
 	}
 	if s.waiters.count > 0 {
-		s.pumpFreed()
+		s.pumpFreed(key, all)
 	}
 	if s.closing {
 		s.checkDrained()
@@ -445,8 +453,8 @@ func (s *shell) settle() {
 	for ev := range s.rules.Drain() {
 		s.publish(ev)
 	}
-	if s.waiters.count > 0 {
-		s.waiters.reorder(s.queuer.Order())
+	if s.waiters.count > 0 && s.waiters.reorder(s.queuer.Order()) {
+		s.tell(s.pump) // whoever is first now was not asked for
 	}
 	s.openGate()
 	s.arm()

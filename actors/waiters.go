@@ -10,7 +10,8 @@ func level(p patterns.Priority) int { return int(p - patterns.Background) }
 // waiters are the requests that wait for capacity. They stand in lines: one for all, or,
 // where the order is Fair or Keyed, one for each key.
 type waiters struct {
-	count int
+	count    int
+	standing int // of them, producers
 	*lines
 }
 
@@ -28,6 +29,7 @@ type lines struct {
 type line struct {
 	key        string
 	count      int
+	standing   int // of them, producers
 	lists      [levels]waitList
 	prev, next [levels + 1]*line
 	alarm      patterns.Instant // when to ask again for its head; Never if nothing is set
@@ -69,14 +71,17 @@ func (r *lineRing) remove(l *line, i int) {
 	l.prev[i], l.next[i] = nil, nil
 }
 
-func weightOf(r *patterns.Request) int { return max(1, r.Weight) }
+// maxWeight is what a request weighs at most in sums, which then overflow for nobody.
+const maxWeight = 1 << 40
 
-// lineOf returns the line in which r waits, or would: nil if there is none yet.
-func (w *waiters) lineOf(r *patterns.Request) *line {
-	if w.lines == nil {
-		return nil
+func weightOf(r *patterns.Request) int { return min(max(1, r.Weight), maxWeight) }
+
+// standing is 1 for a producer, whom no queue has to make room for, and otherwise 0.
+func standing(c *call) int {
+	if c.credit != nil {
+		return 1
 	}
-	return w.byKey[w.lineKey(r.Key)]
+	return 0
 }
 
 func (ls *lines) lineKey(key string) string {
@@ -102,6 +107,7 @@ func (w *waiters) add(c *call, order patterns.Order) *line {
 	}
 	w.newest = c
 	w.count++
+	w.standing += standing(c)
 	return w.stand(c)
 }
 
@@ -128,6 +134,7 @@ func (ls *lines) stand(c *call) *line {
 	}
 	list.last = c
 	l.count++
+	l.standing += standing(c)
 	list.weight += weightOf(&c.request)
 	ls.weights[i] += weightOf(&c.request)
 	return l
@@ -151,6 +158,7 @@ func (w *waiters) remove(c *call) bool {
 	}
 	c.older, c.newer = nil, nil
 	w.count--
+	w.standing -= standing(c)
 	return true
 }
 
@@ -171,6 +179,7 @@ func (ls *lines) stepOut(c *call) {
 	c.line, c.prev, c.next = nil, nil, nil
 	list.weight -= weightOf(&c.request)
 	ls.weights[i] -= weightOf(&c.request)
+	l.standing -= standing(c)
 	if list.first == nil {
 		ls.rings[i].remove(l, i)
 	}
@@ -182,15 +191,16 @@ func (ls *lines) stepOut(c *call) {
 	}
 }
 
-// reorder puts everybody in line again, in the order of arrival.
-func (w *waiters) reorder(order patterns.Order) {
+// reorder puts everybody in line again, in the order of arrival, and reports whether that
+// changed anything.
+func (w *waiters) reorder(order patterns.Order) (changed bool) {
 	if w.lines == nil || w.order == order {
-		return
+		return false
 	}
 	same := func(o patterns.Order) bool { return o == patterns.FIFO || o == patterns.LIFO }
 	if same(w.order) && same(order) {
 		w.order = order
-		return
+		return true
 	}
 	for c := w.oldest; c != nil; c = c.newer {
 		w.stepOut(c)
@@ -199,6 +209,7 @@ func (w *waiters) reorder(order patterns.Order) {
 	for c := w.oldest; c != nil; c = c.newer {
 		w.stand(c)
 	}
+	return true
 }
 
 // head returns the request whose turn is next, or nil. In Keyed order each line has a
@@ -226,6 +237,16 @@ func (l *line) head() *call {
 		}
 	}
 	return nil
+}
+
+// nextLine returns a line, another one each time, or nil if there is none.
+func (ls *lines) nextLine() *line {
+	l := ls.rings[allLines].first
+	if l != nil {
+		ls.rings[allLines].remove(l, allLines)
+		ls.rings[allLines].add(l, allLines)
+	}
+	return l
 }
 
 // served makes it the next line's turn, after one in level i was served.
@@ -264,7 +285,7 @@ func (w *waiters) ahead(r *patterns.Request) bool {
 
 // view is what the rules are told of the queue that the newcomer r would join.
 func (w *waiters) view(r *patterns.Request) patterns.Queue {
-	q := patterns.Queue{Waiting: w.count, Total: w.count, Oldest: patterns.Never}
+	q := patterns.Queue{Waiting: w.count - w.standing, Total: w.count - w.standing, Oldest: patterns.Never}
 	if w.count == 0 {
 		return q
 	}
@@ -278,7 +299,7 @@ func (w *waiters) view(r *patterns.Request) patterns.Queue {
 	}
 	q.Waiting = 0
 	if l := w.byKey[r.Key]; l != nil {
-		q.Waiting = l.count
+		q.Waiting = l.count - l.standing
 		for i := range l.lists {
 			if first := l.lists[i].first; first != nil {
 				q.Oldest = min(q.Oldest, first.request.Asked)
