@@ -34,13 +34,13 @@ func (g *gauge) excess(v float64) float64 {
 }
 
 // measure takes a value of now, and reports whether the gauge has turned on or off.
-func (g *gauge) measure(now patterns.Instant, v float64, raise, clear time.Duration) (turned bool) {
+func (g *gauge) measure(now patterns.Instant, v float64, raise, lower time.Duration) (turned bool) {
 	g.mean.Add(now, v)
 	g.raw, g.at, g.known = v, now, true
 	mean, _ := g.mean.Value()
 	beyond, hold := mean >= g.threshold, raise
 	if g.on {
-		beyond, hold = mean <= g.clear, clear
+		beyond, hold = mean <= g.clear, lower
 	}
 	switch {
 	case !beyond:

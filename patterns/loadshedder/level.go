@@ -150,9 +150,9 @@ func (w *levelWatch) begin(n, peak int, now patterns.Instant, every time.Duratio
 	w.arm(n, peak)
 }
 
-// see returns the level that has held for raise, or for clear if it is a lower one; the one
+// see returns the level that has held for raise, or for lower if it is a lower one; the one
 // announced if none has.
-func (w *levelWatch) see(n, peak int, now patterns.Instant, raise, clear time.Duration) Level {
+func (w *levelWatch) see(n, peak int, now patterns.Instant, raise, lower time.Duration) Level {
 	fresh := span{n, w.cut, now}
 	switch risen := max(w.above.level(w.rise.n), w.rise.cut); {
 	case risen <= w.said:
@@ -163,12 +163,12 @@ func (w *levelWatch) see(n, peak int, now patterns.Instant, raise, clear time.Du
 	switch fallen := max(w.clear.level(w.fall.n), w.fall.cut); {
 	case fallen >= w.said:
 		w.fall = fresh
-	case now.Sub(w.fall.since) >= clear:
+	case now.Sub(w.fall.since) >= lower:
 		w.said, w.rise, w.fall = fallen, fresh, fresh
 	}
 	w.look = patterns.Never
 	if w.differs(n) {
-		w.look = now.Add(min(raise, clear))
+		w.look = now.Add(min(raise, lower))
 	}
 	w.arm(n, peak)
 	return w.said

@@ -88,15 +88,18 @@ func TestEventsKnowHowLoudTheyAreAndWhoseTheyAre(t *testing.T) {
 		want  string
 	}{
 		{
-			LevelChanged{"e", Normal, Elevated, 7, 10, 0.5, at}, slog.LevelInfo,
+			LevelChanged{"e", Normal, Elevated, 7, 10, 0.5, at},
+			slog.LevelInfo,
 			"event=level-changed guard=e from=normal to=elevated in_flight=7 limit=10 pressure=0.5",
 		},
 		{
-			LevelChanged{"e", Normal, High, 8, 10, 0, at}, slog.LevelWarn,
+			LevelChanged{"e", Normal, High, 8, 10, 0, at},
+			slog.LevelWarn,
 			"event=level-changed guard=e from=normal to=high in_flight=8 limit=10 pressure=0",
 		},
 		{
-			Shedding{"e", CauseQueue, patterns.Low, Critical, 10, 10, 5, at}, slog.LevelWarn,
+			Shedding{"e", CauseQueue, patterns.Low, Critical, 10, 10, 5, at},
+			slog.LevelWarn,
 			"event=shedding guard=e cause=queue priority=low load=critical in_flight=10 limit=10 waiting=5",
 		},
 		{Recovered{"e", sec, 9, at}, slog.LevelInfo, "event=recovered guard=e after=1s shed=9"},
@@ -105,11 +108,13 @@ func TestEventsKnowHowLoudTheyAreAndWhoseTheyAre(t *testing.T) {
 		{SignalLost{"e", Memory, errNoReading, at}, slog.LevelWarn, "event=signal-lost guard=e signal=memory error=nothing was measured"},
 		{SignalBack{"e", SchedulingLatency, 0.001, sec, at}, slog.LevelInfo, "event=signal-back guard=e signal=scheduling-latency value=0.001 after=1s"},
 		{
-			StateChanged{"e", Automatic, ForcedOpen, CauseForced, 3, "ticket", at}, slog.LevelInfo,
+			StateChanged{"e", Automatic, ForcedOpen, CauseForced, 3, "ticket", at},
+			slog.LevelInfo,
 			"event=state-changed guard=e from=automatic to=forced-open cause=forced epoch=3 note=ticket",
 		},
 		{
-			StateChanged{"e", Automatic, Automatic, CauseRepaired, 3, "", at}, slog.LevelWarn,
+			StateChanged{"e", Automatic, Automatic, CauseRepaired, 3, "", at},
+			slog.LevelWarn,
 			"event=state-changed guard=e from=automatic to=automatic cause=repaired epoch=3",
 		},
 		{ConfigChanged{"e", Config{}, Config{}, at}, slog.LevelInfo, "event=config-changed guard=e from="},

@@ -222,9 +222,9 @@ func TestAGradeIsAdmittedAsEvenlyAsItCan(t *testing.T) {
 // twice as long is.
 func TestALevelIsAnnouncedIfAndOnlyIfItHeld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const raise, clear = 5 * ms, 20 * ms
+		const raise, lower = 5 * ms, 20 * ms
 		limit := rapid.SampledFrom([]int{1, 3, 10, 40}).Draw(t, "limit")
-		h := newHost(t, with(blind, func(c *Config) { c.MaxInFlight, c.MaxQueue, c.RaiseAfter, c.ClearAfter = limit, NoQueue, raise, clear }))
+		h := newHost(t, with(blind, func(c *Config) { c.MaxInFlight, c.MaxQueue, c.RaiseAfter, c.ClearAfter = limit, NoQueue, raise, lower }))
 		above, below := marksOf(limit, 1), marksOf(limit, 0.9)
 		type moment struct {
 			at patterns.Instant
@@ -257,14 +257,14 @@ func TestALevelIsAnnouncedIfAndOnlyIfItHeld(t *testing.T) {
 					if least, _ := extremes(at.Add(-raise)); above.level(least) < c.To {
 						t.Fatalf("raised to %v with %d in flight: %v", c.To, least, history)
 					}
-				} else if _, most := extremes(at.Add(-clear)); below.level(most) > c.To {
+				} else if _, most := extremes(at.Add(-lower)); below.level(most) > c.To {
 					t.Fatalf("cleared to %v with %d in flight: %v", c.To, most, history)
 				}
 			}
 			// Nobody may be silent about what has held for twice as long.
 			least, _ := extremes(h.Now.Add(-2*raise - 2))
-			_, most := extremes(h.Now.Add(-2*clear - 2))
-			long := h.Now > patterns.Instant(2*clear+2)
+			_, most := extremes(h.Now.Add(-2*lower - 2))
+			long := h.Now > patterns.Instant(2*lower+2)
 			if long && above.level(least) > said && above.level(least) == above.level(most) {
 				t.Fatalf("at %d still %v with %d in flight: %v", h.Now, said, least, history)
 			}
@@ -277,7 +277,7 @@ func TestALevelIsAnnouncedIfAndOnlyIfItHeld(t *testing.T) {
 			switch op := rapid.IntRange(0, 5).Draw(t, "op"); {
 			case op <= 2:
 				label++
-				h.Acquire(label, patterns.Request{Weight: rapid.IntRange(1, max(1, limit/3)).Draw(t, "weight")})
+				_, _ = h.Acquire(label, patterns.Request{Weight: rapid.IntRange(1, max(1, limit/3)).Draw(t, "weight")})
 			case op <= 4 && len(h.Out) > 0:
 				h.End(h.Labels()[0], patterns.Success)
 			default:
@@ -294,8 +294,8 @@ func TestALevelIsAnnouncedIfAndOnlyIfItHeld(t *testing.T) {
 // A signal does not flap: between two changes it was beyond the mark for as long as it must.
 func TestASignalChangesNoMoreOftenThanItMay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const raise, clear = 20 * ms, 50 * ms
-		h := newHost(t, with(eyes, func(c *Config) { c.RaiseAfter, c.ClearAfter = raise, clear }))
+		const raise, lower = 20 * ms, 50 * ms
+		h := newHost(t, with(eyes, func(c *Config) { c.RaiseAfter, c.ClearAfter = raise, lower }))
 		changes, began := 0, h.Now
 		var since patterns.Instant // all values since then were beyond the mark
 		beyond := false
@@ -312,7 +312,7 @@ func TestASignalChangesNoMoreOftenThanItMay(t *testing.T) {
 				if !ok {
 					continue
 				}
-				hold := clear
+				hold := lower
 				if changes++; c.On {
 					hold = raise
 				}
@@ -322,7 +322,7 @@ func TestASignalChangesNoMoreOftenThanItMay(t *testing.T) {
 				beyond = false
 			}
 		}
-		if most := 2 + 2*int(h.Now.Sub(began)/(raise+clear)); changes > most {
+		if most := 2 + 2*int(h.Now.Sub(began)/(raise+lower)); changes > most {
 			t.Fatalf("%d changes, at most %d", changes, most)
 		}
 	})

@@ -9,21 +9,25 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/internal/keyed"
 )
 
-// users know how much each key was granted in this second and the one before. Beyond a
-// cap keys share one record.
+// users know who asked in this second and the one before, and how much each was granted.
+// Beyond a cap keys share one record.
 type users struct {
-	table  *keyed.Table // of records: see pack
+	table  *keyed.Table // of records: see record
 	rest   [recordWords]uint64
 	begun  patterns.Instant
 	period uint32 // number of this second, from 2 on: 0 is long ago
 
+	key string          // looked for last: a grant looks for the one that was decided on
+	id  fingerprint.Key // its fingerprint
+
 	total, totalBefore   uint64 // granted
-	active, activeBefore int    // keys that were granted anything
+	active, activeBefore int    // keys that asked
 }
 
 const (
 	userPeriod  = time.Second
 	recordWords = 2
+	half        = 32
 	// sweepUsers is how many records are looked at when there is no room for another.
 	sweepUsers = 16
 	// wholeKey is the length up to which all of a key is looked at; of a longer one the ends
@@ -49,66 +53,55 @@ func (u *users) roll(now patterns.Instant) {
 	u.period++
 }
 
-// entitled reports whether key got no more than an equal share of late.
+// entitled reports whether key, who asks, got no more than an equal share of late.
 func (u *users) entitled(now patterns.Instant, seed fingerprint.Seed, key string) bool {
-	u.roll(now)
-	record := u.find(seed, key)
-	if record == nil { // a new one
-		return true
-	}
-	this, before := u.granted(record)
-	keys := uint64(max(u.active, u.activeBefore, 1))
-	return (this+before)*keys <= u.total+u.totalBefore
+	record := u.record(now, seed, key)
+	got := record[1]>>half + record[1]&(1<<half-1)
+	return got*uint64(max(u.active, u.activeBefore)) <= u.total+u.totalBefore
 }
 
 // charge counts a grant.
 func (u *users) charge(now patterns.Instant, seed fingerprint.Seed, key string, w int) {
-	u.roll(now)
-	record := u.find(seed, key)
-	if record == nil {
-		record = u.add(seed, key)
-	}
-	this, before := u.granted(record)
-	if this == 0 {
-		u.active++
-	}
-	record[0], record[1] = uint64(u.period), min(this+uint64(w), 1<<32-1)<<32|before
+	record := u.record(now, seed, key)
+	record[1] = min(record[1]>>half+uint64(w), 1<<half-1)<<half | record[1]&(1<<half-1)
 	u.total += uint64(w)
 }
 
-// granted unpacks a record: the number of its second, and what was granted in it and before.
-func (u *users) granted(record []uint64) (this, before uint64) {
-	this, before = record[1]>>32, record[1]&(1<<32-1)
-	switch u.period - uint32(record[0]) {
-	case 0:
-	case 1:
-		this, before = 0, this
-	default:
-		this, before = 0, 0
+// record returns the record of key, as of now: the number of this second, and what was
+// granted in it and in the one before.
+func (u *users) record(now patterns.Instant, seed fingerprint.Seed, key string) []uint64 {
+	u.roll(now)
+	record := u.find(u.identify(seed, key))
+	if age := u.period - uint32(record[0]); age > 0 {
+		if record[1] >>= half; age > 1 {
+			record[1] = 0
+		}
+		record[0] = uint64(u.period)
+		u.active++
 	}
-	return this, before
+	return record
 }
 
-// find returns the record of key, the one that is shared if there is no room for another,
-// or nil.
-func (u *users) find(seed fingerprint.Seed, key string) []uint64 {
-	if record := u.table.Find(identify(seed, key)); record != nil {
+// find returns the record of k, be it a new one, or the one that is shared if there is no
+// room for another.
+func (u *users) find(k fingerprint.Key) []uint64 {
+	if record := u.table.Find(k); record != nil {
 		return record
 	}
 	if u.table.Full() {
 		u.table.Sweep(sweepUsers, func(record []uint64) bool { return u.period-uint32(record[0]) > 1 })
-		if u.table.Full() {
-			return u.rest[:]
-		}
 	}
-	return nil
-}
-
-func (u *users) add(seed fingerprint.Seed, key string) []uint64 {
-	if record := u.table.Insert(identify(seed, key)); record != nil {
+	if record := u.table.Insert(k); record != nil {
 		return record
 	}
 	return u.rest[:]
+}
+
+func (u *users) identify(seed fingerprint.Seed, key string) fingerprint.Key {
+	if key != u.key || u.id == (fingerprint.Key{}) {
+		u.key, u.id = key, identify(seed, key)
+	}
+	return u.id
 }
 
 func identify(seed fingerprint.Seed, key string) fingerprint.Key {
