@@ -27,15 +27,22 @@ type probe struct {
 	ended   patterns.Instant
 	samples int // since then
 	windows int
+	broken  bool // throughput broke down, or calls were lost
+	lossy   bool // in the last window calls were
+	looks   int  // how often this limit was looked at
 }
 
 const (
-	// A probe costs about 20 calls: one in 4,000, and in 300 latencies, is below 1 %.
-	probeEvery     = 4000
+	// A probe costs about a third of its samples in calls: one in 100 times as many
+	// samples, and in 300 latencies, is well below 1 %.
+	probeEvery     = 100
 	probeLatencies = 300
+	probeLooks     = 3
 	// followed is the share of throughput below which it fell, and so is no longer
-	// bounded by the workers.
-	followed = 0.85
+	// bounded by the workers; surely is so even in view of the noise.
+	followed, surely = 0.85, 0.75
+	// news is by which factor a latency differs that is not what it was.
+	news = 1.5
 )
 
 func (p *probe) count(w *window) {
@@ -50,9 +57,11 @@ func (p *probe) done(now patterns.Instant) { p.ended, p.samples, p.windows = now
 func (l *knee) doubts(now patterns.Instant, w *window) bool {
 	p := &l.probe
 	hit := w.hitShare()
-	old := p.samples > probeEvery && float64(now-p.ended) > probeLatencies*w.mean()
-	broken := hit > 0.5 && (w.rate() < 0.6*l.rate || w.lossy())
-	return hit > 0.2 && old || p.windows > 3 && (broken || hit > 0.2 && !l.sure)
+	old := float64(p.samples) > probeEvery*probeSize(l.spread) && float64(now-p.ended) > probeLatencies*w.mean()
+	lossy := w.lossy() && p.lossy // twice, because two lost calls can be chance
+	p.lossy = w.lossy()
+	p.broken = hit > 0.5 && (w.rate() < 0.6*l.rate || lossy)
+	return hit > 0.2 && old || p.windows > 3 && (p.broken || hit > 0.2 && !l.sure)
 }
 
 // looking reports whether the limit is lower than what is known calls for.
@@ -60,13 +69,27 @@ func (l *knee) looking() bool { return l.probe.phase == draining || l.probe.phas
 
 func (l *knee) refer() { l.probe.phase, l.probe.resume = referring, l.limit }
 
-// descend lowers the limit to where the knee should be well above.
-func (l *knee) descend(now patterns.Instant) {
-	lower := l.limit / 2
-	if l.probe.phase == referring {
-		lower = min(lower, 0.75*l.size())
+// first is the limit at which a probe begins: below the knee by so much that throughput
+// must follow, and further below if the knee may not be where it was.
+func (p *probe) first(limit, knee float64) float64 {
+	depth := 0.75
+	if p.broken {
+		depth = 0.65
 	}
-	l.probe.phase = draining
+	return min(limit/2, depth*knee)
+}
+
+// next is the limit at which it goes on, with that share of the throughput left.
+func (p *probe) next(limit, share float64) float64 {
+	if share < 0.95 { // a little below the knee, which is at limit/share
+		return 0.7 * limit / share
+	}
+	return limit / 2
+}
+
+// descend lowers the limit.
+func (l *knee) descend(now patterns.Instant, lower float64) {
+	l.probe.phase, l.probe.looks = draining, 0
 	l.limit = l.bounds.clamp(max(1, lower))
 	l.window = window{start: now}
 }
@@ -85,22 +108,30 @@ func (l *knee) drained(s Sample) bool {
 
 // judge draws the conclusion.
 func (l *knee) judge(now patterns.Instant, w *window) {
-	r := w.latency()
-	if w.rate() >= followed*l.probe.rate {
+	r, share := w.latency(), w.rate()/l.probe.rate
+	slower := r > news*l.base
+	if share >= followed || slower && share >= surely {
 		if math.Floor(l.limit) > float64(l.bounds.Min) && l.limit > 1 {
 			l.probe.rate = max(l.probe.rate, w.rate())
 			l.base = min(l.base, r)
-			l.descend(now)
+			l.descend(now, l.probe.next(l.limit, share))
 			return
 		}
 		r /= l.cfg.Headroom // even the minimum is above the knee
+		slower = r > news*l.base
 	}
-	if r > 1.5*l.base || r < l.base/1.5 {
+	size := l.size()
+	l.rate, l.sure = l.probe.rate, true
+	switch {
+	case slower:
+		// The reference may be from before that. What the service works on at once is more
+		// likely to be what it was.
+		l.rate, l.base = min(l.rate, size/r), r
+	case r < l.base/news:
 		l.base = r
-	} else {
+	default:
 		l.base += 0.5 * (r - l.base)
 	}
-	l.rate, l.sure = l.probe.rate, true
 	l.finish(now)
 }
 

@@ -22,6 +22,8 @@ type window struct {
 	lowSum       float64
 	fresh        int // calls that began within the limit
 	freshSum     float64
+	half         int     // fresh when the first half of a probe was over
+	halfSum      float64 // and freshSum
 	left         int     // in flight at the end
 	area         float64 // in flight × time
 }
@@ -65,14 +67,35 @@ func (w *window) add(s *Sample, limit, base, size float64) {
 func (w *window) full(p phase, spread float64) bool {
 	n, sum := w.n, w.sum
 	least := clamp(windowScale*spread, windowLeast, windowMost)
-	if p != cruising {
-		least = clamp(probeScale*spread, probeLeast, probeMost)
-	}
-	if p == probing {
+	switch p {
+	case referring:
+		least = clamp(referScale*spread, probeLeast, probeMost)
+	case probing:
+		least = probeSize(spread)
 		n, sum = w.fresh, w.freshSum
+		w.split(int(least))
 	}
 	return float64(n+w.away) >= least && w.span() >= sum/float64(max(n, 1)) && w.span() > 0
 }
+
+// split marks the middle of a window that will have that many fresh samples.
+func (w *window) split(size int) {
+	if 2*w.fresh <= size {
+		w.half, w.halfSum = w.fresh, w.freshSum
+	}
+}
+
+// steady reports whether latency is the same in both halves, as far as one can tell: it
+// differs by no more than three standard errors, or one half in all.
+func (w *window) steady(spread float64) bool {
+	if w.half == 0 || w.fresh <= w.half {
+		return true
+	}
+	a, b := w.halfSum/float64(w.half), (w.freshSum-w.halfSum)/float64(w.fresh-w.half)
+	return math.Abs(a-b) <= max(0.5, 3*math.Sqrt(4*spread/float64(w.fresh)))*min(a, b)
+}
+
+func probeSize(spread float64) float64 { return clamp(probeScale*spread, probeLeast, probeMost) }
 
 func (w *window) span() float64     { return float64(w.last - w.start) }
 func (w *window) rate() float64     { return float64(w.n) / w.span() }

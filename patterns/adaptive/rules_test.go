@@ -74,7 +74,7 @@ func TestKneeRules(t *testing.T) {
 		}},
 		{"what does not drain ends the probe", func(l *knee, _ *window) bool {
 			l.refer()
-			l.descend(0)
+			l.descend(0, l.probe.first(l.limit, l.size()))
 			s := Sample{Now: patterns.Instant(199 * ms), RTT: 10 * ms, InFlight: 20}
 			if l.drained(s); l.probe.phase != draining {
 				return false
@@ -85,20 +85,64 @@ func TestKneeRules(t *testing.T) {
 		}},
 		{"a probe looks below the knee", func(l *knee, _ *window) bool {
 			l.refer()
-			l.descend(0)
+			l.descend(0, l.probe.first(l.limit, l.size()))
 			return l.looking() && l.limit == 7.5
 		}},
+		{"and further below where throughput broke down", func(l *knee, _ *window) bool {
+			l.probe.broken = true
+			return l.probe.first(20, 10) == 6.5 && l.probe.first(10, 10) == 5
+		}},
+		{"a probe goes on at a half, or a little below the knee if that shows", func(l *knee, _ *window) bool {
+			return l.probe.next(8, 1) == 4 && l.probe.next(9, 0.9) == 7
+		}},
+		{"a probe whose halves differ looks again", func(l *knee, w *window) bool {
+			l.probe.phase, l.probe.rate, l.probe.resume, l.limit = probing, 1.4e-6, 20, 7
+			w.fresh, w.freshSum, w.half, w.halfSum = 40, 20*1e7+20*5e7, 20, 20*1e7
+			l.close(0, w)
+			l.close(0, w)
+			again := l.probe.phase == probing
+			l.close(0, w)
+			return again && l.probe.phase == cruising
+		}},
+		{"chance is no difference", func(_ *knee, w *window) bool {
+			w.fresh, w.freshSum, w.half, w.halfSum = 40, 20*1e7+20*1.4e7, 20, 20*1e7
+			calm := w.steady(0.28)
+			w.freshSum = 20*1e7 + 20*1.6e7
+			return calm && !w.steady(0.1) && w.steady(1)
+		}},
+		{"throughput that follows ends a probe", func(l *knee, w *window) bool {
+			l.probe.phase, l.probe.rate, l.probe.resume, l.limit = probing, 1.2e-6, 20, 7
+			w.fresh, w.freshSum, w.area = 40, 40*1e7, 1e9
+			l.judge(0, w)
+			return l.probe.phase == cruising && l.base == 1e7 && l.rate == 1.2e-6
+		}},
+		{"and if it does not quite, and calls are much slower, that must be seen again", func(l *knee, w *window) bool {
+			l.probe.phase, l.probe.rate, l.probe.resume, l.limit = probing, 1.25e-6, 20, 7
+			w.fresh, w.freshSum = 40, 40*2e7
+			l.judge(0, w)
+			return l.probe.phase == draining && l.limit == 0.7*7/0.8
+		}},
+		{"a service that has become slower works on as much at once, not on more", func(l *knee, w *window) bool {
+			l.probe.phase, l.probe.rate, l.probe.resume, l.limit = probing, 2e-6, 20, 7
+			w.fresh, w.freshSum = 40, 40*5e7
+			l.judge(0, w)
+			return l.base == 5e7 && l.rate == 10/5e7
+		}},
 		{"a calm, well known service is not probed", func(l *knee, w *window) bool {
-			l.probe.windows, l.probe.samples = 100, probeEvery
+			l.probe.windows, l.probe.samples = 100, probeEvery*probeLeast
 			return !l.doubts(1e12, w)
 		}},
 		{"it is after thousands of calls and hundreds of latencies", func(l *knee, w *window) bool {
-			l.probe.samples = probeEvery + 1
+			l.probe.samples = probeEvery*probeLeast + 1
 			return l.doubts(301*1.5e7, w) && !l.doubts(299*1.5e7, w)
 		}},
 		{"a breakdown of throughput is a reason for a probe", func(l *knee, w *window) bool {
 			l.probe.windows, w.n, w.hits = 4, 50, 50
-			return l.doubts(0, w)
+			return l.doubts(0, w) && l.probe.broken
+		}},
+		{"losing calls is one, if it goes on", func(l *knee, w *window) bool {
+			l.probe.windows, w.hits, w.drops = 4, 100, 6
+			return !l.doubts(0, w) && l.doubts(0, w)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
