@@ -1,10 +1,6 @@
 package actors
 
-import (
-	"container/heap"
-
-	"github.com/bulwark-go/bulwark/patterns"
-)
+import "github.com/bulwark-go/bulwark/patterns"
 
 // deadlines is a min-heap of when permits and waiting requests expire, and when to ask
 // again for the head of a line. Entries are not removed when what they watch ends
@@ -31,26 +27,58 @@ func (d *deadline) names(l *ledger) bool {
 	return l.find(d.permit) != nil
 }
 
-func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(i, j int) bool { return d[i].at < d[j].at }
-func (d deadlines) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *deadlines) Push(x any)        { *d = append(*d, x.(deadline)) }
-func (d *deadlines) Pop() any {
-	last := len(*d) - 1
-	x := (*d)[last]
-	(*d)[last] = deadline{}
-	*d = (*d)[:last]
-	return x
+// before says which of two comes first: of those that are due at once, the older one.
+func (d *deadline) before(other *deadline) bool {
+	return d.at < other.at || d.at == other.at && d.sequence < other.sequence
 }
 
-func (d *deadlines) add(x deadline) { heap.Push(d, x) }
+// add puts x in. The heap is written out, because container/heap would box every entry.
+func (d *deadlines) add(x deadline) {
+	*d = append(*d, x)
+	h := *d
+	i := len(h) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !x.before(&h[parent]) {
+			break
+		}
+		h[i], i = h[parent], parent
+	}
+	h[i] = x
+}
+
+// down lets the entry at i sink to where it belongs.
+func (d deadlines) down(i int) {
+	x := d[i]
+	for {
+		child := 2*i + 1
+		if child >= len(d) {
+			break
+		}
+		if right := child + 1; right < len(d) && d[right].before(&d[child]) {
+			child = right
+		}
+		if !d[child].before(&x) {
+			break
+		}
+		d[i], i = d[child], child
+	}
+	d[i] = x
+}
 
 // due removes and returns the earliest entry if its time has come.
 func (d *deadlines) due(now patterns.Instant) (x deadline, ok bool) {
-	if len(*d) == 0 || (*d)[0].at > now {
+	h := *d
+	if len(h) == 0 || h[0].at > now {
 		return deadline{}, false
 	}
-	return heap.Pop(d).(deadline), true
+	x = h[0]
+	last := len(h) - 1
+	h[0], h[last] = h[last], deadline{}
+	if *d = h[:last]; last > 0 {
+		d.down(0)
+	}
+	return x, true
 }
 
 // earliest is when due has something to return.
@@ -74,5 +102,7 @@ func (d *deadlines) sweep(alive int, l *ledger) {
 	}
 	clear((*d)[len(kept):])
 	*d = kept
-	heap.Init(d)
+	for i := len(kept)/2 - 1; i >= 0; i-- {
+		d.down(i)
+	}
 }
