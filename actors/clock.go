@@ -49,7 +49,7 @@ func (s *shell) dueBy(now patterns.Instant) {
 		case d.line != nil:
 			d.line.alarm = patterns.Never
 			if s.waiters.order == patterns.Keyed {
-				s.pumpLine(d.line)
+				s.pumpKey(d.line.key)
 			}
 		default:
 			s.reclaim(d.permit, ReclaimedExpired)

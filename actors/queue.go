@@ -80,7 +80,7 @@ func (s *shell) pump() {
 		// Lines come and go meanwhile: those that have been served go to the end.
 		for n := len(s.waiters.byKey); n > 0 && s.waiters.order == patterns.Keyed; n-- {
 			if l := s.waiters.nextLine(); l != nil {
-				s.pumpLine(l)
+				s.pumpKey(l.key)
 			}
 		}
 		return
@@ -103,17 +103,14 @@ func (s *shell) pumpFreed(key string, all bool) {
 	s.pumpReturned()
 }
 
-func (s *shell) pumpKey(key string) {
-	if l := s.waiters.byKey[key]; l != nil {
-		s.pumpLine(l)
-	}
-}
-
-// pumpLine is pump for the requests of one key, as long as the order is Keyed: if that
+// pumpKey is pump for the requests of one key, as long as the order is Keyed: if that
 // changes, pump is about to come.
-func (s *shell) pumpLine(l *line) {
-	for c := l.head(); c != nil && s.waiters.order == patterns.Keyed && s.serve(c); {
-		c = l.head()
+func (s *shell) pumpKey(key string) {
+	for s.waiters.order == patterns.Keyed {
+		l := s.waiters.byKey[key] // which may not be the one of before
+		if l == nil || !s.serve(l.head()) {
+			break
+		}
 	}
 	if len(s.owing) > 0 {
 		s.sendDemand()
@@ -185,10 +182,10 @@ func (s *shell) leaveQueue(c *call) bool {
 // withdraw takes c out of the queue: its requester left (err is nil), or is to be
 // told why.
 func (s *shell) withdraw(c *call, err error) {
-	l := c.line
 	if !s.leaveQueue(c) {
 		return
 	}
+	key := c.request.Key
 	if err == nil {
 		s.counts.Cancelled++
 	} else {
@@ -197,7 +194,7 @@ func (s *shell) withdraw(c *call, err error) {
 	s.dismiss(c.holder)
 	// Whoever stood behind a heavy one may fit.
 	if s.waiters.order == patterns.Keyed {
-		s.pumpLine(l)
+		s.pumpKey(key)
 	} else {
 		s.pump()
 	}

@@ -22,8 +22,11 @@ type lines struct {
 	rings          [levels + 1]lineRing // of each level those that have somebody in it; the last one has all
 	weights        [levels]int
 	oldest, newest *call // by arrival
-	spare          *line // the last one that was left by all, to be used again
+	spare          *line // that were left by all, to be used again
+	spares         int
 }
+
+const maxSpares = 64
 
 // line is a queue of its own in each level.
 type line struct {
@@ -116,8 +119,11 @@ func (ls *lines) stand(c *call) *line {
 	key := ls.lineKey(c.request.Key)
 	l := ls.byKey[key]
 	if l == nil {
-		if l, ls.spare = ls.spare, nil; l == nil {
+		if l = ls.spare; l == nil {
 			l = new(line)
+		} else {
+			ls.spare = l.next[allLines]
+			ls.spares--
 		}
 		*l = line{key: key, alarm: patterns.Never}
 		ls.byKey[key] = l
@@ -187,7 +193,11 @@ func (ls *lines) stepOut(c *call) {
 		delete(ls.byKey, l.key)
 		ls.rings[allLines].remove(l, allLines)
 		l.alarm, l.alarmID = patterns.Never, 0
-		ls.spare = l
+		if ls.spares < maxSpares {
+			l.key, l.next[allLines] = "", ls.spare
+			ls.spare = l
+			ls.spares++
+		}
 	}
 }
 
