@@ -22,7 +22,7 @@ func TestEveryCase(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	var out strings.Builder
-	if err := run([]string{"-short", "-cases", "", "-rounds", "2", "-out", dir}, &out, io.Discard); err != nil {
+	if err := run([]string{"-short", "-cases", "", "-rounds", "", "-out", dir}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	rs := readResults(t, filepath.Join(dir, "latest.json"))
@@ -31,7 +31,7 @@ func TestEveryCase(t *testing.T) {
 			for _, g := range c.goroutines {
 				for _, s := range c.subjects {
 					r, ok := rs.find(c.name, s.name, g)
-					if !ok || r.OpsPerS <= 0 || r.NsPerOp <= 0 || len(r.Spread[nsPerOp].Rounds) != 2 {
+					if !ok || r.OpsPerS <= 0 || r.NsPerOp <= 0 || len(r.Spread[nsPerOp].Rounds) != 1 {
 						t.Errorf("%s, %s, %d goroutines: %+v", c.name, s.name, g, r)
 					}
 					if _, looped := c.how.(loop); looped && (r.P50 <= 0 || r.P50 > r.P999 || r.P999 > r.Max || r.MostCalls <= 0) {
@@ -167,6 +167,25 @@ func TestStrictFailsIfABudgetIsMissed(t *testing.T) {
 	}
 	if err := bench(stub(true, 1e9), s, t.TempDir(), true, io.Discard, io.Discard); err != nil {
 		t.Errorf("strict, held: %v", err)
+	}
+}
+
+// Later rounds go by what the first one found out.
+func TestEachRoundIsMeasuredAnew(t *testing.T) {
+	dir, started := t.TempDir(), 0
+	f := stub(true, 1e9)
+	start := f[0].cases[0].subjects[0].start
+	f[0].cases[0].subjects[0].start = func(s settings) (*instance, error) {
+		started++
+		return start(s)
+	}
+	s := settings{rounds: 3, tight: time.Millisecond}
+	if err := bench(f, s, dir, true, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	r, ok := readResults(t, filepath.Join(dir, "latest.json")).find("stub", "x", 1)
+	if !ok || len(r.Spread[nsPerOp].Rounds) != 3 || started != 3 {
+		t.Errorf("%d instances for %+v", started, r)
 	}
 }
 
