@@ -130,6 +130,24 @@ func TestABrokenFileIsAnErrorAndNeverZero(t *testing.T) {
 							t.Errorf("%s does not say what is wrong with %s: %v", one, name, got.Err)
 						}
 					}
+					if hit := of(name) != 0 && brk.name == "gone"; hit {
+						if k.opened[mountsFile] != 1 {
+							t.Error("looked for its groups at once")
+						}
+						for _, after := range []patterns.Instant{5*s - 1, 5 * s, 6 * s} {
+							k.write(tree(3))
+							k.remove(name)
+							r := s1.Read(s + after) // the groups were found at s
+							if looked := k.opened[mountsFile] > 1; looked != (after >= 5*s) {
+								t.Errorf("after %v: looked for its groups again: %v", after, looked)
+							}
+							plausible(t, r)
+						}
+						if k.opened[mountsFile] != 2 {
+							t.Error("looks for its groups for ever")
+						}
+						return
+					}
 					if k.longer > maxFile {
 						t.Errorf("%d bytes were to be read at once", k.longer)
 					}

@@ -55,9 +55,9 @@ func (s *Sampler) readCPU(now patterns.Instant, r *Reading) {
 }
 
 // higher returns the sample of the larger share: one thing that is full is enough.
-// Without a there is none; b may be missing.
+// Without a there is none; b may be missing, and is 0 then.
 func higher(a, b Sample) Sample {
-	if a.Err == nil && b.Err == nil && b.Raw > a.Raw {
+	if a.Err == nil && b.Raw > a.Raw {
 		return b
 	}
 	return a
@@ -66,7 +66,6 @@ func higher(a, b Sample) Sample {
 func (s *Sampler) hostCPU(now patterns.Instant) Sample {
 	busy, total, err := s.machine.times()
 	if err != nil {
-		s.cpu.host = hostMeter{}
 		return Sample{Err: err}
 	}
 	return s.cpu.host.sample(now, busy, total)

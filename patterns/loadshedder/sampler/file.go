@@ -18,9 +18,13 @@ type file struct {
 	open fs.File
 }
 
-func (f *file) ready(fsys fs.FS) (err error) {
-	if f.open == nil {
-		f.open, err = fsys.Open(f.path)
+func (f *file) ready(fsys fs.FS) error {
+	if f.open != nil {
+		return nil
+	}
+	open, err := fsys.Open(f.path)
+	if err == nil {
+		f.open = open
 	}
 	return err
 }
@@ -29,7 +33,6 @@ func (f *file) ready(fsys fs.FS) (err error) {
 // the file is opened anew.
 func (f *file) read(fsys fs.FS, buf []byte) ([]byte, error) {
 	if err := f.ready(fsys); err != nil {
-		f.open = nil
 		return nil, err
 	}
 	var n int

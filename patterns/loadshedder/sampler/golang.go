@@ -67,7 +67,7 @@ type golang struct {
 type numbers struct {
 	of      [numMetrics]float64
 	latency *metrics.Float64Histogram
-	missing Signal // of which this Go has no metric
+	missing Signal // of which this Go has no metric; that does not change
 }
 
 func newGolang(on Signal) *golang {
@@ -91,7 +91,6 @@ func (g *golang) read(now patterns.Instant, r *Reading) {
 
 // take sorts samples, which are of the metrics that on needs, in order.
 func (n *numbers) take(on Signal, samples []metrics.Sample) {
-	n.missing = 0
 	for i, m := range metricNames {
 		if !on.Has(m.signal) {
 			continue

@@ -176,6 +176,50 @@ func TestGoMemory(t *testing.T) {
 	}
 }
 
+func TestNumbersGoToTheirSignals(t *testing.T) {
+	n := &numbers{latency: &metrics.Float64Histogram{Counts: []uint64{0, 0}, Buckets: []float64{0, 1, 2}}}
+	n.of[memLimit], n.of[live] = 100, 1
+	g := newGolang(All)
+	var r Reading
+	g.judge(1, n, &r)
+	n.latency.Counts = []uint64{0, 50}
+	n.of[gcTotal], n.of[gcIdle], n.of[cpuTotal] = 3, 2, 4
+	n.of[limiterCycle] = 1
+	n.of[mapped], n.of[released] = 60, 10
+	g.judge(2, n, &r)
+	for signal, want := range map[Signal]Sample{
+		SchedLatency: {Value: 2, Raw: 2, At: 2, From: FromRuntime},
+		GC:           {Value: 0.25, Raw: 0.25, At: 2, From: FromRuntime}, // what idle processors did costs nobody
+		GCLimiter:    {Value: 1, Raw: 1, At: 2, From: FromRuntime},
+		GoMemory:     {Value: 0.5, Raw: 0.5, At: 2, From: FromRuntime},
+	} {
+		if got := r.Of(signal); got != want {
+			t.Errorf("%s: %+v, want %+v", signal, got, want)
+		}
+	}
+}
+
+// Each signal by itself finds its own metrics.
+func TestEachSignalOfTheRuntimeAlone(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(8 << 30))
+	runtime.GC()
+	for one, want := range map[Signal]int{SchedLatency: 1, GC: 3, GCLimiter: 1, GoMemory: 7, CPU: 0} {
+		g := newGolang(one)
+		if len(g.samples) != want {
+			t.Errorf("%s reads %d metrics", one, len(g.samples))
+		}
+		var r Reading
+		g.read(1, &r)
+		if g.numbers.missing != 0 {
+			t.Errorf("%s: no metric", one)
+		}
+		if got := r.Of(one); one == GoMemory && (got.Err != nil || got.Value <= 0 || got.Raw >= 0.5) {
+			t.Errorf("%s: %+v", one, got)
+		}
+	}
+}
+
 func TestWhatThisGoDoesNotMeasure(t *testing.T) {
 	g := newGolang(All)
 	g.samples[len(g.samples)-1] = metrics.Sample{Name: "/no/such:metric"}

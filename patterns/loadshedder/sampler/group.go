@@ -91,19 +91,23 @@ func (g *group) findCPU(fsys fs.FS, p places) {
 	for i, dir := range p.cpu {
 		l := &cpuLevel{v1: p.cpuV1}
 		if l.v1 {
-			l.quota, l.period = g.file(fsys, dir, "cpu.cfs_quota_us"), g.file(fsys, dir, "cpu.cfs_period_us")
-			l.stat = g.file(fsys, dir, "cpu.stat")
-			// The two controllers may be mounted apart, and be of different groups.
-			if i < len(p.cpuacct) && (i == 0 || depth(p.cpu) == depth(p.cpuacct)) {
-				l.usage = g.file(fsys, p.cpuacct[i], "cpuacct.usage")
-			}
+			l.quota = g.file(fsys, dir, "cpu.cfs_quota_us")
 		} else {
 			l.quota = g.file(fsys, dir, "cpu.max")
-			l.stat = g.file(fsys, dir, "cpu.stat")
-			l.usage = l.stat
 		}
 		if i > 0 && l.quota == nil {
 			continue // the root, or the controller is not on here
+		}
+		l.stat = g.file(fsys, dir, "cpu.stat")
+		switch {
+		case !l.v1:
+			l.usage = l.stat
+		// The two controllers may be mounted apart, and be of different groups.
+		case i < len(p.cpuacct) && (i == 0 || depth(p.cpu) == depth(p.cpuacct)):
+			l.usage = g.file(fsys, p.cpuacct[i], "cpuacct.usage")
+		}
+		if l.v1 {
+			l.period = g.file(fsys, dir, "cpu.cfs_period_us")
 		}
 		g.cpu = append(g.cpu, l)
 	}
@@ -133,16 +137,16 @@ func depth(dirs []string) string {
 func (g *group) findMemory(fsys fs.FS, p places) {
 	for _, dir := range p.memory {
 		l := &memoryLevel{v1: p.memoryV1}
+		limit, current := "memory.max", "memory.current"
 		if l.v1 {
-			l.limit, l.current = g.file(fsys, dir, "memory.limit_in_bytes"), g.file(fsys, dir, "memory.usage_in_bytes")
-		} else {
-			l.limit, l.current = g.file(fsys, dir, "memory.max"), g.file(fsys, dir, "memory.current")
-			l.soft = g.file(fsys, dir, "memory.high")
+			limit, current = "memory.limit_in_bytes", "memory.usage_in_bytes"
 		}
-		l.stat = g.file(fsys, dir, "memory.stat")
-		if l.limit == nil && (l.current == nil || len(g.memory) > 0) {
-			// The root, or the controller is not on here: the group above is charged.
-			continue
+		if l.limit = g.file(fsys, dir, limit); l.limit == nil {
+			continue // the root, or the controller is not on here: the group above is charged
+		}
+		l.current, l.stat = g.file(fsys, dir, current), g.file(fsys, dir, "memory.stat")
+		if !l.v1 {
+			l.soft = g.file(fsys, dir, "memory.high")
 		}
 		if len(g.memory) == 0 && (l.current == nil || l.stat == nil) {
 			// A limit without what it is a limit of: the machine's numbers would mislead.
@@ -181,8 +185,7 @@ func (g *group) close() {
 // adopt takes h's open files if g reads the same ones, so that what g keeps of its last
 // readings is not lost.
 func (g *group) adopt(h *group) bool {
-	same := slices.EqualFunc(g.files, h.files, func(a, b *file) bool { return a.path == b.path }) &&
-		(g.noCPU == nil) == (h.noCPU == nil) && (g.noMemory == nil) == (h.noMemory == nil)
+	same := slices.EqualFunc(g.files, h.files, func(a, b *file) bool { return a.path == b.path })
 	if same {
 		g.close()
 		for i, f := range g.files {

@@ -22,6 +22,8 @@ const s = patterns.Instant(1e9) // a second
 type kernel struct {
 	files  map[string]string
 	opens  int
+	opened map[string]int
+	epoch  map[string]int // of the group that a file is of
 	open   map[string]int // how often each is open
 	reads  map[string]int
 	longer int // the longest buffer that was to be filled
@@ -29,7 +31,7 @@ type kernel struct {
 }
 
 func newKernel(files ...map[string]string) *kernel {
-	k := &kernel{files: map[string]string{}, open: map[string]int{}, reads: map[string]int{}, refuse: map[string]error{}}
+	k := &kernel{files: map[string]string{}, open: map[string]int{}, opened: map[string]int{}, epoch: map[string]int{}, reads: map[string]int{}, refuse: map[string]error{}}
 	k.write(files...)
 	return k
 }
@@ -42,7 +44,13 @@ func (k *kernel) write(files ...map[string]string) {
 
 // remove takes away a file, or all that is in a folder.
 func (k *kernel) remove(name string) {
-	maps.DeleteFunc(k.files, func(file, _ string) bool { return file == name || strings.HasPrefix(file, name+"/") })
+	maps.DeleteFunc(k.files, func(file, _ string) bool {
+		gone := file == name || strings.HasPrefix(file, name+"/")
+		if gone {
+			k.epoch[file]++
+		}
+		return gone
+	})
 }
 
 func (k *kernel) Open(name string) (fs.File, error) {
@@ -54,7 +62,8 @@ func (k *kernel) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	k.open[name]++
-	return &kernelFile{k: k, name: name}, nil
+	k.opened[name]++
+	return &kernelFile{k: k, name: name, epoch: k.epoch[name]}, nil
 }
 
 // Stat is asked of folders.
@@ -73,6 +82,7 @@ func (k *kernel) Stat(name string) (fs.FileInfo, error) {
 type kernelFile struct {
 	k      *kernel
 	name   string
+	epoch  int
 	at     int64
 	closed bool
 }
@@ -84,7 +94,7 @@ func (f *kernelFile) ReadAt(p []byte, at int64) (int, error) {
 	switch {
 	case f.closed:
 		return 0, fs.ErrClosed
-	case !ok:
+	case !ok || f.epoch != f.k.epoch[f.name]:
 		return 0, &fs.PathError{Op: "read", Path: f.name, Err: syscall.ENODEV}
 	case at >= int64(len(text)):
 		return 0, io.EOF

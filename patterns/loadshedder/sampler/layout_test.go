@@ -102,6 +102,12 @@ func TestWhereverAProcessIs(t *testing.T) {
 			"0.25 of group, 1", "0.25 of group, 200",
 		},
 		{
+			"v2, the least of the quotas is the own", Auto,
+			files(inPod, v2(own, "50000 100000", 0, "104857600", 50*mb), v2(cg+"/kubepods/pod", "200000 100000", 0, "209715200", 50*mb)),
+			files(v2(own, "50000 100000", 100_000, "104857600", 25*mb), v2(cg+"/kubepods/pod", "200000 100000", 1_000_000, "209715200", 100*mb)),
+			"0.5 of group, 0.5", "0.5 of group, 100",
+		},
+		{
 			"v2, siblings that use up what is above", Auto,
 			files(
 				inPod, v2(own, "400000 100000", 0, "max", 50*mb),
@@ -173,6 +179,12 @@ func TestWhereverAProcessIs(t *testing.T) {
 			"0.9 of host, 8", "1 of group, 0",
 		},
 		{
+			"v2, nothing above what is mounted counts", Auto,
+			files(self("0::/\n", unified), v2(cg, "50000 100000", 0, "104857600", 50*mb), map[string]string{"sys/fs/cpu.max": "1 100000", "sys/fs/memory.max": "1"}),
+			v2(cg, "50000 100000", 100_000, "104857600", 50*mb),
+			"0.2 of group, 0.5", "0.5 of group, 100",
+		},
+		{
 			"v2, the root of the machine", Auto,
 			files(self("0::/\n", unified), map[string]string{cg + "/cpu.stat": "usage_usec 0\n", cg + "/memory.stat": "inactive_file 0\n"}), nil,
 			"0.9 of host, 8", "0.9 of host, 1000",
@@ -210,6 +222,15 @@ func TestWhereverAProcessIs(t *testing.T) {
 			"v2, a group that is not seen: the nearest above is", Auto,
 			files(inPod, v2(cg+"/kubepods", "50000 100000", 0, "104857600", 50*mb)),
 			v2(cg+"/kubepods", "50000 100000", 100_000, "104857600", 50*mb),
+			"0.2 of group, 0.5", "0.5 of group, 100",
+		},
+		{
+			"v2, a group that neither of two mounts shows: the nearest above in the first", Auto,
+			files(
+				self("0::/kubepods/pod/c\n", mount("/", "/x", "cgroup2", "")+mount("/", "/y", "cgroup2", "")),
+				v2("x/kubepods", "50000 100000", 0, "104857600", 50*mb), v2("y/kubepods", "1 100000", 0, "1", 50*mb),
+			),
+			v2("x/kubepods", "50000 100000", 100_000, "104857600", 50*mb),
 			"0.2 of group, 0.5", "0.5 of group, 100",
 		},
 		{
@@ -277,10 +298,15 @@ func TestWhereverAProcessIs(t *testing.T) {
 			"0.5 of group, 0.4", "0.9 of host, 1000",
 		},
 		{
+			"v1, cpuacct not mounted", Auto,
+			files(self("2:cpu:/a\n3:cpuacct:/b\n", mount("/", "/c1", "cgroup", "cpu")), map[string]string{"c1/a/cpu.cfs_quota_us": "50000\n", "c1/a/cpu.cfs_period_us": "100000\n"}), nil,
+			"0.9 of host, 8", "0.9 of host, 1000",
+		},
+		{
 			"a hybrid: CPU under v2, memory under v1", Auto,
 			files(
-				self("4:memory:/m\n0::/u\n", mount("/", "/sys/fs/cgroup/unified", "cgroup2", "")+mountsV1("/")),
-				v2(cg+"/unified/u", "50000 100000", 0, "1", 0), v1("/m", "1", 0, "104857600", 50*mb),
+				self("4:memory:/m\n0::/u\n", mountsV1("/")+mount("/", "/sys/fs/cgroup/unified", "cgroup2", "")),
+				v2(cg+"/cpu,cpuacct/u", "1 100000", 0, "1", 0), v2(cg+"/unified/u", "50000 100000", 0, "1", 0), v1("/m", "1", 0, "104857600", 50*mb),
 			),
 			v2(cg+"/unified/u", "50000 100000", 100_000, "1", 0),
 			"0.2 of group, 0.5", "0.5 of group, 100",
@@ -343,6 +369,21 @@ func TestWhereverAProcessIs(t *testing.T) {
 			"0.9 of host, 8", "failed, 0",
 		},
 		{
+			"a memory limit without what of it could be had back", Auto,
+			files(self("0::/\n", unified), map[string]string{cg + "/memory.max": "100\n", cg + "/memory.current": "50\n"}), nil,
+			"0.9 of host, 8", "failed, 0",
+		},
+		{
+			"bound to one CPU, and the machine's is wanted", Host,
+			map[string]string{"proc/self/status": "Cpus_allowed_list:\t0\n"}, nil,
+			"0.9 of host, 8", "0.9 of host, 1000",
+		},
+		{
+			"a group that does not say what it used, and the group's is wanted", Group,
+			files(self("0::/\n", unified), map[string]string{cg + "/cpu.max": "max\n"}), nil,
+			"unavailable, 8", "unavailable, 0",
+		},
+		{
 			"a group that does not say what it used", Auto,
 			files(self("0::/\n", unified), map[string]string{cg + "/cpu.max": "max\n"}), nil,
 			"0.9 of host, 8", "0.9 of host, 1000",
@@ -389,6 +430,8 @@ func TestValuesAreCutOffAtOneAndRawOnesAreNot(t *testing.T) {
 
 func TestWhatTheMachineDoesNotSay(t *testing.T) {
 	gone := errors.New("gone")
+	files1 := v1("", "-1", 0, noLimitV1, 50*mb)
+	files1["proc/self/cgroup"] = inDocker
 	tests := []struct {
 		name  string
 		scope Scope
@@ -399,19 +442,22 @@ func TestWhatTheMachineDoesNotSay(t *testing.T) {
 		{"neither CPU times nor memory", Auto, nil, box{n: 8, cpuErr: gone, memErr: gone}, "cpu failed, throttled unavailable, memory failed"},
 		{"how much memory there is: a limit is one all the same", Auto, v2(cg, "max", 0, "104857600", 50*mb), box{n: 8, memErr: gone}, "cpu pending, throttled unavailable, memory 0.5 of group"},
 		{"how much memory there is, and there is no limit", Group, v2(cg, "max", 0, "max", 50*mb), box{n: 8, memErr: gone}, "cpu pending, throttled unavailable, memory unavailable"},
-		{"how much memory there is, and v1 writes no limit as a number", Group, nil, box{n: 8, memErr: gone}, "cpu unavailable, throttled unavailable, memory unavailable"},
+		{"how much memory there is, and v1 writes no limit as a number", Group, files1, box{n: 8, memErr: gone}, "cpu pending, throttled unavailable, memory unavailable"},
 		{"how many CPUs there are", Group, v2(cg, "max", 0, "max", 0), box{has: mb}, "cpu unavailable, throttled unavailable, memory 0 of group"},
 		{"how many CPUs there are, but there is a quota", Group, v2(cg, "1000 10000", 0, "max", 0), box{has: mb}, "cpu pending, throttled pending, memory 0 of group"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			k := newKernel(tt.files)
-			if tt.files != nil {
+			if _, ok := tt.files["proc/self/cgroup"]; !ok && tt.files != nil {
 				k.write(self("0::/\n", unified))
 			}
 			r := read(t, sampler(Options{Scope: tt.scope}, k, &tt.box), s)
 			if got := show(r, CPU|Throttled|Memory); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
+			}
+			if want := 0.1; tt.box.n == 0 && r.Of(Throttled).Err == errFirst && r.CPULimit != want { //nolint:errorlint // never wrapped
+				t.Errorf("limit of %v CPUs", r.CPULimit)
 			}
 		})
 	}
@@ -492,6 +538,11 @@ func TestThrottledPeriods(t *testing.T) {
 		{map[string]string{cg + "/cpu.max": "100000 100000\n"}, "throttled 0 of group"},
 		{above(10, 8), "throttled 0.8 of group"}, // a sibling's doing
 		{map[string]string{cg + "/cpu.max": "max", cg + "/a/cpu.max": "max"}, "throttled unavailable"},
+		{above(20, 18), "throttled unavailable"},
+		{map[string]string{cg + "/cpu.max": "100000 100000\n"}, "throttled pending"}, // not since there last was a quota
+		{above(30, 18), "throttled 0 of group"},
+		{map[string]string{cg + "/cpu.max": "100000 18446744073709551615\n"}, "throttled pending"}, // a long one
+		{map[string]string{cg + "/cpu.max": "max"}, "throttled unavailable"},
 		{map[string]string{cg + "/a/cpu.max": "50000 100000\n", cg + "/a/cpu.stat": "usage_usec 0\n"}, "throttled failed"},
 		{map[string]string{cg + "/a/cpu.stat": "usage_usec 0\nnr_periods 1\n"}, "throttled failed"},
 	} {

@@ -10,11 +10,7 @@ import (
 
 // readMemory sets Memory, and what it is about.
 func (s *Sampler) readMemory(now patterns.Instant, r *Reading) {
-	sample := s.memory(now, r)
-	if sample.Err != nil {
-		r.MemoryUsed, r.MemoryLimit = 0, 0
-	}
-	r.samples[Memory.index()] = sample
+	r.samples[Memory.index()] = s.memory(now, r)
 }
 
 func (s *Sampler) memory(now patterns.Instant, r *Reading) Sample {

@@ -43,7 +43,6 @@ type Sampler struct {
 
 	membership file
 	member     []byte // what it said when the group was looked for
-	memberErr  bool
 	group      *group
 	looked     patterns.Instant
 	lost       bool // a file is gone
@@ -130,13 +129,12 @@ func (s *Sampler) look(now patterns.Instant) {
 		return
 	}
 	text, err := s.read(&s.membership)
-	moved := s.group == nil || (err != nil) != s.memberErr || !bytes.Equal(text, s.member)
+	moved := s.group == nil || !bytes.Equal(text, s.member)
 	since := now.Sub(s.looked)
 	if !moved && since < lookAgain && !(s.lost && since >= lookAfter) {
 		return
 	}
 	s.member = append(s.member[:0], text...) // discover reads into the same buffer
-	s.memberErr = err != nil
 	g := discover(s.fsys, s.member, err, s.on, s.opts.Scope)
 	if s.group == nil || moved || !s.group.adopt(g) {
 		if s.group != nil {

@@ -75,6 +75,11 @@ func TestFilesAreReadOnceEach(t *testing.T) {
 		if k.opens != 0 {
 			t.Errorf("%s: %d files were opened", layout, k.opens)
 		}
+		for name := range k.open {
+			if k.reads[name] == 0 {
+				t.Errorf("%s: %s is kept open for nothing", layout, name)
+			}
+		}
 	}
 }
 
@@ -98,6 +103,54 @@ func TestAProcessThatIsMovedIsMeasuredWhereItIs(t *testing.T) {
 	for name := range k.open {
 		if strings.Contains(name, "/a/") {
 			t.Errorf("%s is still open", name)
+		}
+	}
+}
+
+// A quota that comes and goes is compared with nothing that was before.
+func TestAQuotaThatComesBackStartsAnew(t *testing.T) {
+	k, b := newKernel(self("0::/a\n", unified), v2(cg+"/a", "100000 100000", 0, "max", 0), v2(cg, "max", 0, "max", 0)), newBox()
+	s1 := sampler(Options{Signals: CPU}, k, b)
+	files := func(own, above string, usage int) { // siblings use nine times as much
+		k.write(v2(cg+"/a", own, usage, "max", 0), v2(cg, above, 10*usage, "max", 0))
+	}
+	for i, step := range []struct {
+		own, above string
+		usage      int
+		busy       float64
+		want       string
+	}{
+		{"100000 100000", "200000 100000", 0, 1, "cpu pending"},
+		{"100000 100000", "200000 100000", 100_000, 2, "cpu 0.5 of group"},
+		{"100000 100000", "max", 200_000, 3, "cpu 0.1 of group"},
+		{"100000 100000", "200000 100000", 300_000, 4, "cpu 0.1 of group"}, // above, nobody knows yet
+		{"100000 100000", "200000 100000", 400_000, 5, "cpu 0.5 of group"},
+		{"max", "max", 500_000, 6, "cpu pending"},
+		{"max", "max", 600_000, 7, "cpu 0.25 of host"},
+		{"100000 100000", "max", 700_000, 9, "cpu 0.0125 of group"}, // of the larger limit
+		{"max", "max", 800_000, 11, "cpu pending"},
+		{"max", "max", 900_000, 12, "cpu 0.25 of host"},
+	} {
+		files(step.own, step.above, step.usage)
+		b.busy, b.total = step.busy, 4*float64(i)
+		if got := show(read(t, s1, s*patterns.Instant(i)), CPU); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+	}
+}
+
+func TestAMembershipThatIsUnderstoodAgain(t *testing.T) {
+	k, b := newKernel(self("garbage\n", unified), v2(cg, "50000 100000", 0, "104857600", 50*mb)), newBox()
+	s1 := sampler(Options{}, k, b)
+	for i, step := range []struct{ member, want string }{
+		{"garbage\n", "cpu failed, throttled failed, memory failed"},
+		{"1:pids:/\n", "cpu pending, throttled unavailable, memory 0 of host"},
+		{"0::/\n", "cpu pending, throttled pending, memory 0.5 of group"},
+		{"garbage\n", "cpu failed, throttled failed, memory failed"},
+	} {
+		k.files[membershipFile] = step.member
+		if got := show(read(t, s1, s*patterns.Instant(i)), CPU|Throttled|Memory); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}
 }
