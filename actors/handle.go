@@ -74,7 +74,7 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 		return h.lease(ctx, &s.blank, since)
 	}
 	if s.mailbox.TryEnter() {
-		switch id, err := h.spot(&s.blank, nil); {
+		switch id, err := h.spot(&s.blank, nil, since); {
 		case err != nil:
 			return patterns.Permit{}, err
 		case id != 0:
@@ -103,7 +103,7 @@ func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.P
 	}
 	if r.HoldFor == 0 && s.mailbox.TryEnter() {
 		s.scratch = r // an argument of an interface method would be allocated
-		switch id, err := h.spot(&s.scratch, nil); {
+		switch id, err := h.spot(&s.scratch, nil, since); {
 		case err != nil:
 			return patterns.Permit{}, err
 		case id == spentID:
@@ -154,7 +154,7 @@ func (h *Handle) lease(ctx context.Context, r *patterns.Request, since patterns.
 	}
 	if s.mailbox.TryEnter() {
 		s.scratch = *r
-		switch id, err := h.spot(&s.scratch, c); {
+		switch id, err := h.spot(&s.scratch, c, since); {
 		case err != nil:
 			return patterns.Permit{}, err
 		case id != 0:
@@ -179,11 +179,13 @@ func (h *Handle) spendLeased(ctx context.Context, r *patterns.Request) (patterns
 
 // spot decides in the turn that the caller has entered, and leaves it. Neither a
 // permit nor an error means that the caller has to wait in the queue. If the turn
-// panics, the caller gets a refusal and the supervisor the failure.
-func (h *Handle) spot(r *patterns.Request, in *cell) (id uint64, err error) {
+// panics, the caller gets a refusal and the supervisor the failure. at is when the caller
+// last read the clock, or 0.
+func (h *Handle) spot(r *patterns.Request, in *cell, at patterns.Instant) (id uint64, err error) {
 	s := h.shell
 	done := false
 	defer func() {
+		s.fresh = false
 		if done {
 			s.mailbox.Exit()
 			return
@@ -192,6 +194,7 @@ func (h *Handle) spot(r *patterns.Request, in *cell) (id uint64, err error) {
 		s.broken.failing = true
 		s.mailbox.Crashed(recover(), Acquire{})
 	}()
+	s.glance(at)
 	if in != nil {
 		id, err = s.spotLeased(r, in)
 	} else {
@@ -277,9 +280,10 @@ func (h *Handle) Settle(id uint64, since patterns.Instant, o patterns.Outcome) b
 		return false
 	}
 	s := h.shell
-	elapsed := time.Duration(0)
+	elapsed, at := time.Duration(0), patterns.Instant(0)
 	if since != 0 {
-		elapsed = patterns.Instant(time.Since(s.origin)).Sub(since)
+		at = patterns.Instant(time.Since(s.origin))
+		elapsed = at.Sub(since)
 	}
 	if id&leasedBit != 0 && o == patterns.Success && int64(elapsed) <= s.cells.slowAfter.Load() {
 		switch s.cells.claim(id) {
@@ -291,7 +295,7 @@ func (h *Handle) Settle(id uint64, since patterns.Instant, o patterns.Outcome) b
 		}
 	}
 	if s.mailbox.TryEnter() {
-		return h.spotReport(id, o, elapsed)
+		return h.spotReport(id, o, elapsed, at)
 	}
 	c := s.pool.Get().(*call)
 	c.kind, c.permit, c.outcome, c.elapsed = callReport, id, o, elapsed
@@ -302,10 +306,11 @@ func (h *Handle) Settle(id uint64, since patterns.Instant, o patterns.Outcome) b
 	return true
 }
 
-func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration) (counted bool) {
+func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration, at patterns.Instant) (counted bool) {
 	s := h.shell
 	done := false
 	defer func() {
+		s.fresh = false
 		if done {
 			s.mailbox.Exit()
 			return
@@ -314,6 +319,7 @@ func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration
 		s.broken = broken{failing: true, permit: id}
 		s.mailbox.Crashed(recover(), Report{Permit: patterns.PermitID{ID: id}, Outcome: o, Elapsed: elapsed})
 	}()
+	s.glance(at)
 	counted = s.report(id, o, elapsed)
 	done = true
 	return counted

@@ -33,6 +33,7 @@ type shell struct {
 	begun    bool // has been started once
 	spends   bool // takes requests with Spend
 	foreign  bool // supervised by a user's actor
+	fresh    bool // last was read by the caller whose turn this is, and will do for now
 	broken   broken
 	crashes  *crashPlan // nil except in tests
 	waiters  waiters
@@ -73,9 +74,21 @@ type shell struct {
 // spentID stands for a permit that was spent as it was granted.
 const spentID = ^uint64(0)
 
+// now reads the clock, unless the caller whose turn this is has just done so.
 func (s *shell) now() patterns.Instant {
+	if s.fresh {
+		s.fresh = false
+		return s.last
+	}
 	s.last = patterns.Instant(time.Since(s.origin))
 	return s.last
+}
+
+// glance takes over the clock reading that a caller made just before its turn; 0 is none.
+func (s *shell) glance(at patterns.Instant) {
+	if at != 0 {
+		s.last, s.fresh = max(s.last, at), true
+	}
 }
 
 // Turn handles a call that had to queue.

@@ -22,7 +22,7 @@ func (h *Handle) Spend(key string, weight int) error {
 	}
 	if s.mailbox.TryEnter() {
 		s.scratch = patterns.Request{Key: key, Weight: weight, NoWait: true, Spend: true}
-		if id, err := h.spot(&s.scratch, nil); err != nil || id != 0 {
+		if id, err := h.spot(&s.scratch, nil, 0); err != nil || id != 0 {
 			return err
 		}
 	}
