@@ -53,7 +53,11 @@ var layers = []layer{
 	{"mailbox/internal/...", []string{mailbox + "/internal/...", protoActor}},
 	{"supervisor/intensity", []string{patterns}},
 	{"supervisor/backoff", []string{patterns}},
-	{"supervisor", []string{actors, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
+	{"supervisor/budget", []string{patterns}},
+	{"supervisor/rules", []string{
+		patterns, patterns + "/circuitbreaker", module + "/supervisor/intensity", module + "/supervisor/backoff", module + "/supervisor/budget",
+	}},
+	{"supervisor", []string{actors, mailbox, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
 	{"internal/archtest", nil},
 	{"internal/hosttest", []string{"..."}},
 	{"internal/simulation", []string{patterns}},

@@ -41,7 +41,7 @@ func pure(s *source) bool {
 	switch {
 	case s.test():
 		return false
-	case s.under("patterns/internal"), s.under("supervisor/intensity"), s.under("supervisor/backoff"):
+	case s.under("patterns/internal"), supervision(s):
 		return true
 	case path.Dir(s.dir()) != "patterns":
 		return false
@@ -56,11 +56,25 @@ func pure(s *source) bool {
 	return true
 }
 
+// supervision reports whether s is of a pure leaf of supervisor/.
+func supervision(s *source) bool {
+	return s.under("supervisor/intensity") || s.under("supervisor/backoff") || s.under("supervisor/budget") || s.under("supervisor/rules")
+}
+
+// machines are what the rules of supervision are made of: they use nothing but the
+// machines of these packages.
+var machines = []string{
+	module + "/supervisor/intensity", module + "/supervisor/backoff", module + "/supervisor/budget", module + "/patterns/circuitbreaker",
+}
+
 func purity(t *tree) []violation {
 	v := t.collector()
 	t.each(pure, func(s *source) {
 		for _, spec := range s.Imports {
 			p := strings.Trim(spec.Path.Value, `"`)
+			if s.under("supervisor/rules") && slices.Contains(machines, p) {
+				continue
+			}
 			if !slices.Contains(pureStd, p) && p != module+"/patterns" && !within(p, module+"/patterns/internal") {
 				v.add(spec, "pure code may not import %q: pass in what it needs as a value, or move this to the handle file, which imports actors", p)
 			}
