@@ -81,8 +81,9 @@ func (m *Machine) deny(b *budget, a Answer, tier int) {
 
 // Reserve books r.Weight of r.Key's budget for the earliest time at which they may be
 // used, unless that is more than within away, or somebody waits: then it refuses as
-// Acquire does and books nothing. Those who ask later get later times. Algorithms that
-// count in windows cannot book what is not there yet.
+// Acquire does and books nothing. Those who ask later get later times. What is not there
+// yet can be booked up to 1,024 times for each key and 65,536 times in all, but not by
+// algorithms that count in windows, nor where permits are leased.
 func (m *Machine) Reserve(now patterns.Instant, r *patterns.Request, within time.Duration) (Reservation, error) {
 	m.settle(now)
 	b, n := m.find(r.Key), weight(r)
@@ -106,23 +107,34 @@ func (m *Machine) Reserve(now patterns.Instant, r *patterns.Request, within time
 		cause = CauseWaiters
 	case late && wait > 0 && within > 0:
 		cause = CauseMaxWait
-	case wait > 0 && (late || !b.law.Indebting()):
+	case wait > 0 && (late || !m.books(b)):
 		cause = m.cause(b)
+	case wait > 0 && !m.room(b):
+		cause = CauseQueue
 	}
 	if cause != CauseNone {
 		return Reservation{}, m.refuse(cause, b, n, wait, max(tier, 0)).Err
 	}
+	if v.At = m.wall(at); wait > 0 {
+		v.ID = m.promise(b, at, n)
+		return v, nil
+	}
 	c := m.charge(b, n)
-	v.At = m.wall(at)
 	v.ID = m.booked.put(m.hi, m.hi.Add(time.Duration(b.law.Reset(b.state, int64(m.hi)))), c)
 	return v, nil
 }
 
-// Cancel gives a reservation back that will not be used, as Release does a permit: all of
-// it before its time. It helps those who ask later; times that were booked meanwhile stay.
-// It returns false, and does nothing, if there is nothing left to give back: it was
-// cancelled before, its time is long over, an operator changed the rules, or 65,536 were
-// made after it.
+// books reports whether permits of the future can be booked.
+func (m *Machine) books(b *budget) bool {
+	leases := m.lent.on && b.key == (fingerprint.Key{}) // which may be spent at any time
+	return b.law.Indebting() && !leases
+}
+
+// Cancel gives a reservation back that will not be used: before its time it is as if it had
+// never been, and then it is as with Release. It helps those who ask later; times that were
+// booked meanwhile stay. It returns false, and does nothing, if there is nothing left to
+// give back: it was cancelled before, its time is long over, an operator changed the rules,
+// or 65,536 were made after it.
 func (m *Machine) Cancel(now patterns.Instant, v Reservation) bool {
 	m.settle(now)
 	key := fingerprint.Key{}
@@ -130,10 +142,15 @@ func (m *Machine) Cancel(now patterns.Instant, v Reservation) bool {
 		key = m.known().print(v.Key)
 	}
 	c, ok := m.booked.cancel(m.hi, v.ID, key)
-	if ok {
-		m.refund(c)
+	if !ok {
+		return false
 	}
-	return ok
+	if b := m.chargedTo(c); b.state != nil && m.unpromise(c.slot(), &b, v.ID) {
+		m.queue.free(c.key)
+		return true
+	}
+	m.refund(c)
+	return true
 }
 
 // ask is the part of an answer that needs no numbers, and which tier it is because of:

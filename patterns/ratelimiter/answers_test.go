@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -131,10 +132,10 @@ func TestAReservationIsGivenBackOnceAndAsLongAsItIsWorthSomething(t *testing.T) 
 }
 
 func TestOldReservationsAreForgottenAndTakeNoRoom(t *testing.T) {
-	m := newTestMachine(Config{Rate: Rate{1000, sec, 1}})
+	m := newTestMachine(per(2*maxGrants, sec))
 	var first, last Reservation
 	for i := range maxGrants + 1 {
-		v, err := m.Reserve(0, request("", 1), time.Hour)
+		v, err := m.Reserve(0, request("", 1), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,5 +250,43 @@ func TestQuestionsDoNotOvertakeThoseWhoWait(t *testing.T) {
 	m.Behind(patterns.Queue{})
 	if a := m.Take(0, request("", 3)); !a.Allowed {
 		t.Errorf("nobody waits: %+v", a)
+	}
+}
+
+func TestReservationsAreBounded(t *testing.T) {
+	m := newTestMachine(with(Config{Rate: Rate{1000, sec, 1}}, func(c *Config) { c.MaxKeys = 1000 }))
+	book := func(key string, n int) (made int, err error) {
+		for range n {
+			if _, err = m.Reserve(m.hi, request(key, 1), time.Hour); err != nil {
+				return made, err
+			}
+			made++
+		}
+		return made, nil
+	}
+	if made, err := book("k", maxPromises+2); made != maxPromises+1 || causeOf(err) != CauseQueue {
+		t.Errorf("%d of one key, %v", made, err)
+	}
+	made := maxPromises
+	for i := 0; made < maxFutures; i++ {
+		n, err := book(strconv.Itoa(i), 100)
+		if made += n - 1; err != nil && made < maxFutures {
+			t.Fatal(made, err)
+		}
+	}
+	if made != maxFutures || m.futures.count != maxFutures {
+		t.Errorf("%d in all, %d counted", made, m.futures.count)
+	}
+	m.Tick(second(2)) // all are over
+	if made, err := book("k", maxPromises+1); made != maxPromises+1 || err != nil || m.futures.count > maxFutures {
+		t.Errorf("%d of one key, %v, %d in all", made, err, m.futures.count)
+	}
+	for i := 0; len(m.futures.of) > 70; i++ {
+		if _, err := book("another "+strconv.Itoa(i), 2); i > 2*maxFutures || err != nil {
+			t.Fatalf("%d budgets have reservations to come, %v", len(m.futures.of), err)
+		}
+	}
+	if err := m.Check(); err != nil {
+		t.Error(err)
 	}
 }

@@ -28,6 +28,7 @@ type fuzzed struct {
 	now     patterns.Instant // may step back
 	id      uint64
 	permits []patterns.PermitID
+	booked  []Reservation
 	uses    map[uint64]use // by permit; those of leases have made-up ones
 	leases  []lease
 }
@@ -39,7 +40,9 @@ func fuzzConfig(b byte) Config {
 	r := Rate{Count: int64(b>>3&3) + 1, Per: time.Duration(b>>5&3+1) * 10 * ms}
 	if c.Algorithm == TokenBucket {
 		r.Burst = int64(b>>3&7) + 1
-		c.Mode = patterns.Leased(4, fuzzTTL)
+		if b>>6&1 == 0 {
+			c.Mode = patterns.Leased(4, fuzzTTL)
+		}
 	}
 	if c.Algorithm == WarmUp {
 		c.WarmUpFor = 50 * ms
@@ -56,6 +59,8 @@ func FuzzMachine(f *testing.F) {
 	f.Add([]byte{4, 0, 0, 41, 0, 2, 0, 0, 81, 0, 8, 0})
 	f.Add([]byte{2, 0, 0, 73, 0, 0, 2, 2, 0, 0, 73, 0, 3, 0})
 	f.Add([]byte{5, 0, 0, 255, 0, 0, 255, 0, 2, 0, 13, 0})
+	f.Add([]byte{4, 0, 200, 200, 200, 200, 130, 9, 0, 200, 138, 41, 0, 0})
+	f.Add([]byte{0x42, 0, 200, 200, 208, 200, 130, 9, 0, 200, 138, 41, 0, 0})
 	f.Fuzz(func(t *testing.T, input []byte) {
 		if len(input) == 0 || len(input) > 300 {
 			return
@@ -74,11 +79,19 @@ func (z *fuzzed) step(op byte, arg int64) {
 	z.twin.Tick(z.now)
 	switch op {
 	case 0:
-		z.acquire(int(arg%3) + 1)
+		if arg >= 20 {
+			z.reserve(int(arg%3)+1, time.Duration(arg)*ms)
+		} else {
+			z.acquire(int(arg%3) + 1)
+		}
 	case 1:
 		z.now = z.now.Add(time.Duration(arg*arg) * ms / 8)
 	case 2:
-		z.release(int(arg))
+		if arg >= 16 {
+			z.cancel(int(arg))
+		} else {
+			z.release(int(arg))
+		}
 	case 3:
 		z.m.Tick(z.now) // or only the twin would know of this time
 		z.now = z.now.Add(-time.Duration(arg) * ms)
@@ -103,8 +116,8 @@ func (z *fuzzed) acquire(n int) {
 	}
 	switch d.Verdict {
 	case patterns.Wait:
-		if z.m.Wake() == patterns.Never {
-			z.t.Fatalf("at %d: waits for ever", z.m.hi)
+		if again := z.m.Again(); again <= z.m.hi || again == patterns.Never {
+			z.t.Fatalf("at %d: to be asked again at %d", z.m.hi, again)
 		}
 	case patterns.Grant:
 		z.permits = append(z.permits, patterns.PermitID{Epoch: d.Epoch, ID: z.id})
@@ -139,6 +152,7 @@ func (z *fuzzed) operate(arg int) {
 	if z.m.Operate(z.now, op) != nil || z.twin.Operate(z.now, op) != nil {
 		z.t.Fatalf("refused %v", op)
 	}
+	z.booked = nil // or give nothing back any more
 	if op.Kind == patterns.Reset {
 		clear(z.uses)
 	}
@@ -189,19 +203,58 @@ func (z *fuzzed) giveBack(i int) {
 	}
 }
 
-// use enters what passed, and checks that in no time up to now more did than may.
-func (z *fuzzed) use(id uint64, n int) {
-	now := z.m.hi
-	z.uses[id] = use{now, int64(n)}
-	for _, from := range z.uses {
-		sum := int64(0)
-		for _, u := range z.uses {
-			if u.at >= from.at && u.at <= now {
-				sum += u.n
-			}
+func (z *fuzzed) reserve(n int, within time.Duration) {
+	r := &patterns.Request{Weight: n}
+	v, err := z.m.Reserve(z.now, r, within)
+	twin, other := z.twin.Reserve(z.now, r, within)
+	if (err == nil) != (other == nil) || !v.At.Equal(twin.At) || v.ID != twin.ID {
+		z.t.Fatalf("at %d: booked %v, %v, but %v, %v if ticked", z.now, v, err, twin, other)
+	}
+	if err == nil && v.ID != 0 {
+		z.booked = append(z.booked, v)
+		if z.m.state == Limiting {
+			z.useAt(patterns.Instant(v.At.Sub(origin)), v.ID<<32, n)
 		}
-		if over := z.over(from.at, now, sum, int64(n)); over {
-			z.t.Fatalf("%v of %v: %d passed from %d to %d", z.m.cfg.Algorithm, z.m.cfg.Rate, sum, from.at, now)
+	}
+}
+
+func (z *fuzzed) cancel(i int) {
+	if len(z.booked) == 0 {
+		return
+	}
+	i %= len(z.booked)
+	v := z.booked[i]
+	z.booked = append(z.booked[:i], z.booked[i+1:]...)
+	ok := z.m.Cancel(z.now, v)
+	if twin := z.twin.Cancel(z.now, v); ok != twin || z.m.Cancel(z.now, v) {
+		z.t.Fatalf("at %d: cancelled %v, but %v if ticked, or twice", z.now, ok, twin)
+	}
+	if ok {
+		delete(z.uses, v.ID<<32)
+	}
+}
+
+// use enters what passed.
+func (z *fuzzed) use(id uint64, n int) { z.useAt(z.m.hi, id, n) }
+
+// useAt enters what passes, now or later, and checks that in no time around it more does
+// than may.
+func (z *fuzzed) useAt(at patterns.Instant, id uint64, n int) {
+	z.uses[id] = use{at, int64(n)}
+	for _, from := range z.uses {
+		for _, to := range z.uses {
+			if from.at > at || to.at < at {
+				continue
+			}
+			sum := int64(0)
+			for _, u := range z.uses {
+				if u.at >= from.at && u.at <= to.at {
+					sum += u.n
+				}
+			}
+			if z.over(from.at, to.at, sum, to.n) {
+				z.t.Fatalf("%v of %v: %d pass from %d to %d", z.m.cfg.Algorithm, z.m.cfg.Rate, sum, from.at, to.at)
+			}
 		}
 	}
 }
@@ -211,6 +264,9 @@ func (z *fuzzed) use(id uint64, n int) {
 func (z *fuzzed) over(from, to patterns.Instant, sum, last int64) bool {
 	r := z.m.cfg.Rate
 	span, width := int64(to-from), int64(r.Per)
+	if len(z.booked) > 0 {
+		span++ // a reservation's time is rounded up to a nanosecond
+	}
 	switch z.m.cfg.Algorithm {
 	case TokenBucket:
 		return (sum-r.Burst)*width > span*r.Count

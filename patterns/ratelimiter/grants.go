@@ -17,7 +17,7 @@ type charge struct {
 // The lowest bits of a permit's ID are its place: the shell numbers permits with the
 // lowest number that is free, so that two do not meet. Where they do, the table grows;
 // it stops growing at maxGrants, and then the older permit is forgotten: its release
-// gives nothing back.
+// gives nothing back. The zero grants are none.
 type grants struct{ places []grant }
 
 type grant struct {
@@ -31,9 +31,10 @@ const (
 	maxGrants = 1 << 16
 )
 
-func newGrants() grants { return grants{make([]grant, minGrants)} }
-
 func (g *grants) put(id uint64, c charge) {
+	if g.places == nil {
+		g.places = make([]grant, minGrants)
+	}
 	p := &g.places[id&uint64(len(g.places)-1)]
 	for p.n != 0 && len(g.places) < maxGrants {
 		g.grow()
@@ -98,13 +99,12 @@ type bookings struct {
 
 // put numbers a reservation that is worth something until gone.
 func (b *bookings) put(now, gone patterns.Instant, c charge) (id uint64) {
-	if b.places == nil {
-		b.grants = newGrants()
-	}
 	b.last++
 	b.made++
-	if p := b.place(b.last); p.n != 0 && p.gone <= now {
-		p.n = 0
+	if len(b.places) > 0 {
+		if p := b.place(b.last); p.n != 0 && p.gone <= now {
+			p.n = 0
+		}
 	}
 	b.grants.put(b.last, c)
 	b.place(b.last).gone = gone

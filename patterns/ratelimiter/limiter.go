@@ -41,27 +41,11 @@ func GetOrSpawn(guards *actors.Registry, name string, cfg Config, opts ...actors
 
 // Get returns the limiter of that name, if there is one.
 func Get(guards *actors.Registry, name string) (*Limiter, bool) {
-	if guards == nil {
-		return nil, false
-	}
-	guard, _ := guards.Get(name)
-	l, ok := guard.(*Limiter)
-	return l, ok
+	return actors.Find[*Limiter](guards, name)
 }
 
 // All iterates over the registry's limiters in the order of their names.
-func All(guards *actors.Registry) iter.Seq2[string, *Limiter] {
-	return func(yield func(string, *Limiter) bool) {
-		if guards == nil {
-			return
-		}
-		for name, guard := range guards.Guards() {
-			if l, ok := guard.(*Limiter); ok && !yield(name, l) {
-				return
-			}
-		}
-	}
-}
+func All(guards *actors.Registry) iter.Seq2[string, *Limiter] { return actors.Each[*Limiter](guards) }
 
 // Allow uses a permit of key's budget if there is one now and nobody waits for it.
 func (l *Limiter) Allow(key string) bool { return l.shard(key).Spend(key, 1) == nil }

@@ -341,8 +341,12 @@ func TestReservationsOfTheHandle(t *testing.T) {
 		if _, err := l.Reserve(ctx, "k", 1, 0); !isCause(err, CauseMaxWait) {
 			t.Errorf("later than MaxWait: %v", err)
 		}
-		if v, err := l.Reserve(ctx, "k", 1, time.Hour); err != nil || v.Delay() != 1100*ms {
-			t.Errorf("%+v, %v", v, err)
+		beyond, err := l.Reserve(ctx, "k", 1, time.Hour)
+		if err != nil || beyond.Delay() != 1100*ms {
+			t.Errorf("%+v, %v", beyond, err)
+		}
+		if ok, err := l.CancelReservation(ctx, beyond); !ok || err != nil {
+			t.Error(ok, err)
 		}
 		if _, err := l.Reserve(ctx, "k", 1, -1); !isCause(err, CauseRate) {
 			t.Errorf("in the past: %v", err)
@@ -356,10 +360,10 @@ func TestReservationsOfTheHandle(t *testing.T) {
 				t.Errorf("cancelled for the %d. time: %v, %v", i+1, ok, err)
 			}
 		}
-		if a, _ := l.Peek(ctx, "k"); a.RetryAfter != 600*ms {
+		if a, _ := l.Peek(ctx, "k"); a.RetryAfter != 500*ms {
 			t.Errorf("the next passes after %v", a.RetryAfter)
 		}
-		if s := l.settled(t); s.Reserved != 12 || s.Refunded != 1 || s.Granted != 12 || s.Rejected != 3 {
+		if s := l.settled(t); s.Reserved != 12 || s.Refunded != 2 || s.Granted != 12 || s.Rejected != 3 {
 			t.Errorf("%+v", s)
 		}
 		if v := (Reservation{}); v.Delay() != 0 {

@@ -27,16 +27,17 @@ type Machine struct {
 	until patterns.Instant // when a forced state ends
 	epoch uint64           // grows with every change of state; permits carry it
 
-	law    *law
-	single []uint64 // the state of requests without a key
-	keyed  bool     // keys mean something
-	keys   *keys    // of requests with one; nil before the first
-	at     budget   // where the last key stood
-	all    budget   // where requests without a key stand
-	lent   lent
-	grants grants
-	queue  queue
-	booked bookings
+	law     *law
+	single  []uint64 // the state of requests without a key
+	keyed   bool     // keys mean something
+	keys    *keys    // of requests with one; nil before the first
+	at      budget   // where the last key stood
+	all     budget   // where requests without a key stand
+	lent    lent
+	grants  grants
+	queue   queue
+	booked  bookings
+	futures futures
 
 	refused  [MaxTiers]uint64 // by each rate, since the start
 	exceeded uint64           // passed only because of MetricsOnly
@@ -83,7 +84,7 @@ func NewMachine(p Params) *Machine {
 	}
 	m := &Machine{
 		name: p.Name, shard: p.Shard, shards: max(1, p.Shards), seed: p.Seed, origin: p.Origin,
-		epoch: 1, hi: min(p.Now, latest), until: patterns.Never, grants: newGrants(),
+		epoch: 1, hi: min(p.Now, latest), until: patterns.Never,
 	}
 	m.queue.again = patterns.Never
 	m.adopt(p.Config.withDefaults())
@@ -138,6 +139,9 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 	if wait, tier := m.law.Take(m.single, int64(m.hi), n); wait != 0 {
 		return m.lack(r, m.find(""), n, wait, tier)
 	}
+	if len(m.futures.of) > 0 {
+		m.between(m.find(""), n)
+	}
 	if !r.Spend {
 		m.grants.put(id, charge{since: since, n: n})
 	}
@@ -166,6 +170,9 @@ func (m *Machine) acquireKey(id uint64, r *patterns.Request, n int64) patterns.D
 	if wait, tier := b.law.Take(b.state, int64(m.hi), n); wait != 0 {
 		return m.lack(r, b, n, wait, tier)
 	}
+	if len(m.futures.of) > 0 {
+		m.between(b, n)
+	}
 	if !r.Spend {
 		m.grants.put(id, charge{key: b.key, since: since, n: n})
 	}
@@ -190,18 +197,26 @@ func (m *Machine) find(key string) *budget {
 // charge uses n of b.
 func (m *Machine) charge(b *budget, n int64) charge {
 	if b.fresh {
-		m.keys.keep(m.hi, b)
-		if m.keys.sweepAt == patterns.Never {
-			m.keys.sweepAt = m.hi.Add(sweepLate)
-			m.dirty = true
-		}
+		m.keep(b)
 	}
 	c := charge{key: b.key, since: b.law.Since(b.state, int64(m.hi)), n: n, over: b.over}
 	b.law.Charge(b.state, int64(m.hi), n)
+	if len(m.futures.of) > 0 {
+		m.between(b, n)
+	}
 	if b.over {
 		m.overflowed()
 	}
 	return c
+}
+
+// keep makes a record of a key that has none.
+func (m *Machine) keep(b *budget) {
+	m.keys.keep(m.hi, b)
+	if m.keys.sweepAt == patterns.Never {
+		m.keys.sweepAt = m.hi.Add(sweepLate)
+		m.dirty = true
+	}
 }
 
 // Report ends a permit. What it used stays used, however the call went.
@@ -224,6 +239,15 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 
 // refund gives c back. The key of c may be gone: then there is nothing that it lacks.
 func (m *Machine) refund(c charge) {
+	b := m.chargedTo(c)
+	m.queue.free(c.key)
+	if b.state != nil {
+		m.amend(c.slot(), &b, func(state []uint64) { b.law.Refund(state, c.since, int64(m.hi), c.n) })
+	}
+}
+
+// chargedTo returns the budget that c was taken from; without a state if that is gone.
+func (m *Machine) chargedTo(c charge) budget {
 	b := budget{law: m.law, state: m.single}
 	if c.key != (fingerprint.Key{}) {
 		switch o := m.keys.overrides[c.key]; {
@@ -235,10 +259,7 @@ func (m *Machine) refund(c charge) {
 			b.state = m.keys.table.Find(c.key)
 		}
 	}
-	m.queue.free(c.key)
-	if b.state != nil {
-		b.law.Refund(b.state, c.since, int64(m.hi), c.n)
-	}
+	return b
 }
 
 // Tick makes what is due by now happen: a forced state ends, keys that say nothing any

@@ -3,7 +3,6 @@ package ratelimiter
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/faults"
@@ -67,6 +66,7 @@ func (m *Machine) become(to State, cause Cause, note string) {
 func (m *Machine) forget() {
 	m.grants.forget()
 	m.booked.forget()
+	m.futures = futures{}
 }
 
 func (m *Machine) reset() {
@@ -161,6 +161,7 @@ func (m *Machine) Override(now patterns.Instant, key string, rates ...Rate) erro
 func (m *Machine) overridden(k fingerprint.Key) {
 	m.grants.forgetKey(k)
 	m.booked.forgetKey(k)
+	m.futures.drop(k)
 	m.queue.free(k)
 	m.dirty = true
 }
@@ -192,7 +193,10 @@ func (m *Machine) Check() error {
 	check(m.state.Valid(), fmt.Sprintf("state is %v", m.state))
 	check(m.state != Limiting || m.until == patterns.Never, "an end of being forced without being forced")
 	check(m.lent.now >= 0 && m.lent.before >= 0, "less than nothing is lent")
-	check(bits.OnesCount(uint(len(m.grants.places))) == 1, "permits have no place")
+	for _, places := range []int{len(m.grants.places), len(m.booked.places)} {
+		check(places&(places-1) == 0, "permits have no place")
+	}
+	check(m.futures.check() == "", m.futures.check())
 	sound := func(t *law, s []uint64, whose string) {
 		problem := "its words are not as many as its rules need"
 		if len(s) == t.Words() {
@@ -224,7 +228,7 @@ func (m *Machine) Repair(now patterns.Instant) {
 	}
 	m.single = make([]uint64, m.law.Words())
 	m.law.Drain(m.single, int64(m.hi))
-	m.grants, m.booked = newGrants(), bookings{last: m.booked.last, made: m.booked.made, undone: m.booked.undone}
+	m.grants, m.booked = grants{}, bookings{last: m.booked.last, made: m.booked.made, undone: m.booked.undone}
 	m.queue = queue{again: patterns.Never}
 	if m.keyed {
 		m.known().repair(m.hi)

@@ -201,7 +201,7 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		"state is state(9)":        func(m *Machine) { m.state = 9 },
 		"an end of being forced":   func(m *Machine) { m.until = 5 },
 		"less than nothing":        func(m *Machine) { m.lent.now = -1 },
-		"permits have no place":    func(m *Machine) { m.grants.places = nil },
+		"permits have no place":    func(m *Machine) { m.grants.places = make([]grant, 3) },
 		"the budget: its words":    func(m *Machine) { m.single = nil },
 		"the budget: the debt":     func(m *Machine) { m.single[0] = 1<<63 - 1; m.hi = -10 },
 		"a shared budget: the deb": func(m *Machine) { m.keys.shares[5] = 1<<63 - 1; m.hi = -10 },

@@ -93,11 +93,9 @@ func play(t *testing.T, m *Machine, step vectorStep, key string) map[string]any 
 		m.Reconfigure(step.T, Config{Rate: step.Args.rate(), MaxKeys: m.cfg.MaxKeys})
 	case step.Op == "refund":
 		m.Tick(step.T)
-		c := charge{since: int64(m.hi), n: int64(step.Args.N)}
-		if m.keyed {
-			c.key = m.keys.print(key)
-		}
-		m.refund(c)
+		m.forget() // or what was promised to others would stay promised
+		b := m.find(key)
+		b.law.Refund(b.state, int64(m.hi), int64(m.hi), int64(step.Args.N))
 	case step.Args.N == 0: // to a Request it means 1
 		m.Tick(step.T)
 		got["allowed"], got["retry_after_ns"], got["tier"], got["ok"], got["wait_ns"], got["taken"] = true, 0.0, -1.0, true, 0.0, 0.0
