@@ -37,37 +37,11 @@ func GetOrSpawn(guards *actors.Registry, name string, cfg Config, opts ...actors
 
 // Get returns the valve of that name, if there is one.
 func Get(guards *actors.Registry, name string) (*Valve, bool) {
-	if guards == nil {
-		return nil, false
-	}
-	guard, _ := guards.Get(name)
-	v, ok := guard.(*Valve)
-	return v, ok
+	return actors.Find[*Valve](guards, name)
 }
 
 // All iterates over the registry's valves in the order of their names.
-func All(guards *actors.Registry) iter.Seq2[string, *Valve] {
-	return func(yield func(string, *Valve) bool) {
-		if guards == nil {
-			return
-		}
-		for name, guard := range guards.Guards() {
-			if v, ok := guard.(*Valve); ok && !yield(name, v) {
-				return
-			}
-		}
-	}
-}
-
-// TryAcquire is Acquire of who does not wait: it is refused while hot, and while others
-// wait.
-func (v *Valve) TryAcquire() (patterns.Permit, error) { return v.TryAcquireFor(patterns.Request{}) }
-
-// TryAcquireFor is TryAcquire for a Request with a weight or a priority.
-func (v *Valve) TryAcquireFor(r patterns.Request) (patterns.Permit, error) {
-	r.NoWait = true
-	return v.AcquireFor(context.Background(), r)
-}
+func All(guards *actors.Registry) iter.Seq2[string, *Valve] { return actors.Each[*Valve](guards) }
 
 // Pressure yields whether the valve is hot now, and then every change of that, until ctx
 // ends or the valve stops. Who is slow to take one may miss changes that were undone since.

@@ -32,38 +32,11 @@ func GetOrSpawn(guards *actors.Registry, name string, cfg Config, opts ...actors
 
 // Get returns the bulkhead of that name, if there is one.
 func Get(guards *actors.Registry, name string) (*Bulkhead, bool) {
-	if guards == nil {
-		return nil, false
-	}
-	guard, _ := guards.Get(name)
-	b, ok := guard.(*Bulkhead)
-	return b, ok
+	return actors.Find[*Bulkhead](guards, name)
 }
 
 // All iterates over the registry's bulkheads in the order of their names.
-func All(guards *actors.Registry) iter.Seq2[string, *Bulkhead] {
-	return func(yield func(string, *Bulkhead) bool) {
-		if guards == nil {
-			return
-		}
-		for name, guard := range guards.Guards() {
-			if b, ok := guard.(*Bulkhead); ok && !yield(name, b) {
-				return
-			}
-		}
-	}
-}
-
-// TryAcquire takes a slot if there is one now and nobody waits for it.
-func (b *Bulkhead) TryAcquire() (patterns.Permit, error) {
-	return b.TryAcquireFor(patterns.Request{})
-}
-
-// TryAcquireFor is TryAcquire for a Request with a weight, a key or a priority.
-func (b *Bulkhead) TryAcquireFor(r patterns.Request) (patterns.Permit, error) {
-	r.NoWait = true
-	return b.AcquireFor(context.Background(), r)
-}
+func All(guards *actors.Registry) iter.Seq2[string, *Bulkhead] { return actors.Each[*Bulkhead](guards) }
 
 // Reset forgets the peak and the wait times.
 func (b *Bulkhead) Reset(ctx context.Context) error {

@@ -30,27 +30,11 @@ func GetOrSpawn(guards *actors.Registry, name string, cfg Config, opts ...actors
 
 // Get returns the breaker of that name, if there is one.
 func Get(guards *actors.Registry, name string) (*Breaker, bool) {
-	if guards == nil {
-		return nil, false
-	}
-	guard, _ := guards.Get(name)
-	b, ok := guard.(*Breaker)
-	return b, ok
+	return actors.Find[*Breaker](guards, name)
 }
 
 // All iterates over the registry's breakers in the order of their names.
-func All(guards *actors.Registry) iter.Seq2[string, *Breaker] {
-	return func(yield func(string, *Breaker) bool) {
-		if guards == nil {
-			return
-		}
-		for name, guard := range guards.Guards() {
-			if b, ok := guard.(*Breaker); ok && !yield(name, b) {
-				return
-			}
-		}
-	}
-}
+func All(guards *actors.Registry) iter.Seq2[string, *Breaker] { return actors.Each[*Breaker](guards) }
 
 // NotClosed iterates over the breakers that refuse at least some calls now: open,
 // half-open or forced open.

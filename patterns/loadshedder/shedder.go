@@ -37,38 +37,11 @@ func GetOrSpawn(guards *actors.Registry, name string, cfg Config, opts ...actors
 
 // Get returns the shedder of that name, if there is one.
 func Get(guards *actors.Registry, name string) (*Shedder, bool) {
-	if guards == nil {
-		return nil, false
-	}
-	guard, _ := guards.Get(name)
-	s, ok := guard.(*Shedder)
-	return s, ok
+	return actors.Find[*Shedder](guards, name)
 }
 
 // All iterates over the registry's shedders in the order of their names.
-func All(guards *actors.Registry) iter.Seq2[string, *Shedder] {
-	return func(yield func(string, *Shedder) bool) {
-		if guards == nil {
-			return
-		}
-		for name, guard := range guards.Guards() {
-			if s, ok := guard.(*Shedder); ok && !yield(name, s) {
-				return
-			}
-		}
-	}
-}
-
-// TryAcquire takes a place if there is one now and nobody waits for it.
-func (s *Shedder) TryAcquire() (patterns.Permit, error) {
-	return s.TryAcquireFor(patterns.Request{})
-}
-
-// TryAcquireFor is TryAcquire for a Request with a priority, a key or a weight.
-func (s *Shedder) TryAcquireFor(r patterns.Request) (patterns.Permit, error) {
-	r.NoWait = true
-	return s.AcquireFor(context.Background(), r)
-}
+func All(guards *actors.Registry) iter.Seq2[string, *Shedder] { return actors.Each[*Shedder](guards) }
 
 // Observe tells the shedder what was measured just now, by others than its own actor: see
 // Config.SampleInterval. The error is a *patterns.ConfigError for a signal that is none, or
