@@ -47,10 +47,18 @@ func attempt[T any](ctx context.Context, g Guard, permit Permit, fn func(context
 		outcome = Classify(ctx, err)
 		return v, err
 	}
-	callCtx, cancel := terms.bound(ctx)
-	defer cancel()
+	callCtx := ctx
+	if terms.Timeout > 0 {
+		var cancel context.CancelFunc
+		callCtx, cancel = context.WithTimeoutCause(ctx, terms.Timeout, ErrCallTimeout)
+		defer cancel()
+	}
 	v, err = fn(callCtx)
-	outcome = judge(ctx, terms.Judge, v, err)
+	if err == nil && !terms.Judge.looks() {
+		outcome = Success
+	} else {
+		outcome = judge(ctx, terms.Judge, v, err)
+	}
 	return v, err
 }
 
@@ -71,12 +79,4 @@ func Wrap[A, R any](g Guard, fn func(context.Context, A) (R, error)) func(contex
 	return func(ctx context.Context, a A) (R, error) {
 		return Do(ctx, g, func(ctx context.Context) (R, error) { return fn(ctx, a) })
 	}
-}
-
-// bound applies the guard's per-call timeout to ctx.
-func (t *Terms) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if t.Timeout <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, t.Timeout, ErrCallTimeout)
 }

@@ -85,6 +85,9 @@ func isA[E error](err error) bool {
 	return ok
 }
 
+// looks reports whether there is a rule about results.
+func (j *Judge) looks() bool { return j != nil && j.result != nil }
+
 // judge is a function and not a method with a type parameter, which Go lacks.
 func judge[T any](ctx context.Context, j *Judge, v T, err error) (o Outcome) {
 	if j == nil {
