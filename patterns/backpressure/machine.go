@@ -129,7 +129,7 @@ func (m *Machine) lack(weight int, r *patterns.Request) patterns.Decision {
 			m.epoch++
 		}
 	}
-	if r.Asked == 0 && (r.NoWait || m.cfg.MaxWaiting == NoQueue) && !(first && m.leased) {
+	if r.Asked == 0 && m.cfg.MaxWaiting == NoQueue && !(first && m.leased) {
 		return patterns.Decision{Dirty: m.flush(), Err: m.refusal(CauseHot, 0)}
 	}
 	m.asking.weight, m.asking.priority = weight, r.Priority

@@ -104,7 +104,7 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 // Report gives the permit's slots back. How the call ended is nothing to a bulkhead.
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.Outcome, _ time.Duration) (counted, dirty bool) {
 	m.settle(now)
-	if m.holds != nil || m.saturated > 0 || m.keyed {
+	if m.holds != nil || m.saturated > 0 {
 		return true, m.release(p.ID)
 	}
 	if m.main.taken > 0 {

@@ -320,6 +320,7 @@ func TestTheBulkhead(t *testing.T) {
 		{"relieved with slots to spare while nobody waits", queued, "a*2 w d g3 sat d ok ev:S,R"},
 		{"not relieved by half of the slots while somebody waits for more", with(patient, func(c *Config) { c.MaxConcurrent = 10 }), "a*6 w:10 ev:S d +10s sat d*4 +10s sat ev: d g7 n10 sat d ok ev:R"},
 		{"relieved a moment after a heavy one left", with(patient, func(c *Config) { c.MaxConcurrent = 10 }), "a*5 w:10 d c6 sat +2ms sat +1ms ok ev:S,R"},
+		{"relieved at once when those who waited were served before", patient, "a*4 w d g5 d*2 ok ev:S,R"},
 		{"a try does not wait", queued, "t*2 tx q0 d t"},
 		{"a try does not wait behind others, though there is a slot", patient, "a*3 w:2 tx n3 q1"},
 		{"a standing order waits though as many do as may, behind those who were there", patient, "a*4 w w x sw q3 d g5 d g6 d g8"},
@@ -350,6 +351,7 @@ func TestTheBulkhead(t *testing.T) {
 		{"no more partitions than may be", rooms, "a@a a@b a@c xp@d a@c d1 a@d p3"},
 		{"nor again, for one that was there before", rooms, "a@d d a@a a@b a@c xp@d d a@d p3"},
 		{"a partition that is saturated is nobody else's business", rooms, "a@a a@a x@a ok ev:S@a a d ev:R@a ok"},
+		{"nor does it end the leases of those without a key", rooms, "a:2@a x@a e1 a*2 x e2"},
 		{"several at once", rooms, "a@a a@a x@a a@b a@b x@b ev:S@a,S@b d d d ev:R@a,R@b p1"},
 		{"weights in partitions", rooms, "a:2@a x@a xh:3@a d p0"},
 
@@ -381,85 +383,10 @@ func TestTheBulkhead(t *testing.T) {
 		{"not more than is wanted", Config{MaxConcurrent: 10000}, "l=64"},
 		{"none of one slot", Config{MaxConcurrent: 15}, "l=0 n0"},
 		{"none while saturated, and those that are out end", lending, "e1 l=2 a*14 x e2 l=0 L2 l=0 d*6 ok l=0 d*8 l=2 e2"},
+		{"none while saturated, though there is enough", with(lending, func(c *Config) { c.MaxConcurrent = 40 }), "a*40 x d*18 sat l=0 d*2 ok l=2"},
 		{"reset forgets the peak and touches no permit", four, "a*4 x d*2 reset k2 n2 ok"},
 	} {
 		t.Run(tt.name, func(t *testing.T) { run(t, tt.cfg, tt.steps) })
-	}
-}
-
-// What a lease gives back when it is ended is there for the one who ended it.
-func TestWhoEndsLeasesHasTheirSlots(t *testing.T) {
-	ask := func(m *Machine, now patterns.Instant, r *patterns.Request) patterns.Decision {
-		return m.Acquire(now, 99, r)
-	}
-	full := func(c Config) *Machine {
-		m := newTestMachine(c)
-		if n := m.Lease(1, 2); n != 2 {
-			t.Fatalf("lent %d", n)
-		}
-		for i := range uint64(14) {
-			ask(m, 1, &patterns.Request{Weight: 1, Deadline: patterns.Instant(i)})
-		}
-		return m
-	}
-	for name, r := range map[string]patterns.Request{"waits": {}, "does not wait": {NoWait: true}} {
-		m := full(lending)
-		if d := ask(m, 1, &r); d.Verdict != patterns.Wait || !d.Dirty || m.Epoch() != 2 {
-			t.Errorf("%s, first: %+v", name, d)
-		}
-		m.SettleLease(1, 1, patterns.Tally{Unused: 2})
-		if d := ask(m, 2, &r); d.Verdict != patterns.Grant {
-			t.Errorf("%s, again: %+v", name, d)
-		}
-		if d := ask(m, 2, &r); d.Verdict != patterns.Grant {
-			t.Errorf("%s, another: %+v", name, d)
-		}
-		if d := ask(m, 2, &r); d.Verdict != patterns.Refuse {
-			t.Errorf("%s, the last: %+v", name, d)
-		}
-		if got := short(slices.Collect(m.Drain())); got != "S" {
-			t.Errorf("events %s", got)
-		}
-	}
-	m := full(with(lending, func(c *Config) { c.MaxWaiting = 1 }))
-	r := patterns.Request{}
-	if d := ask(m, 1, &r); d.Verdict != patterns.Wait {
-		t.Errorf("%+v", d)
-	}
-	if _, _, err := m.Join(2, &r, patterns.Queue{}); err != nil || m.Again() != patterns.Never {
-		t.Errorf("%v, again at %d", err, m.Again())
-	}
-	m.SettleLease(2, 1, patterns.Tally{Unused: 1})
-	if at := m.Again(); at != 3 {
-		t.Errorf("asked again at %d", at)
-	}
-}
-
-// A bulkhead whose unspent leases were all that was missing was never short of anything.
-func TestWhatIsOnlyLentIsNoEvent(t *testing.T) {
-	m := newTestMachine(with(lending, func(c *Config) { c.MaxConcurrent = 100 }))
-	lent := 0
-	for range 100 {
-		lent += m.Lease(1, 64)
-	}
-	for i := range uint64(100 - lent) {
-		m.Acquire(1, i+1, &patterns.Request{})
-	}
-	m.Acquire(1, 99, &patterns.Request{})
-	if !m.main.saturated || m.Timeless() {
-		t.Fatal("not saturated")
-	}
-	m.SettleLease(1, 1, patterns.Tally{Success: 1})
-	if !m.main.saturated {
-		t.Fatal("one that was spent relieved it")
-	}
-	m.SettleLease(1, 1, patterns.Tally{Unused: lent - 1})
-	if m.main.saturated || !m.Timeless() || m.Wake() != patterns.Never || m.Check() != nil {
-		t.Error("not relieved")
-	}
-	m.Tick(2)
-	if got := short(slices.Collect(m.Drain())); got != "" {
-		t.Errorf("events %s", got)
 	}
 }
 
@@ -473,38 +400,13 @@ func TestWhatHappensInOneMomentIsToldInOrder(t *testing.T) {
 	if got := short(slices.Collect(m.Drain())); got != "S,Z,R" {
 		t.Errorf("events %s", got)
 	}
-}
-
-func TestKeysThatAreTooLongAreRefused(t *testing.T) {
-	m := newTestMachine(rooms)
-	for size, fits := range map[int]bool{0: true, 1: true, MaxKey: true, MaxKey + 1: false, 1 << 20: false} {
-		d := m.Acquire(0, uint64(size), &patterns.Request{Key: strings.Repeat("k", size)})
-		if (d.Verdict == patterns.Grant) != fits {
-			t.Errorf("%d bytes: %+v", size, d)
-		}
-		if _, long := errors.AsType[*KeyError](d.Err); !fits && (!long || !errors.Is(d.Err, patterns.ErrInvalidRequest) || !errors.Is(d.Err, patterns.ErrRejected)) {
-			t.Errorf("%d bytes: %v", size, d.Err)
-		}
+	m = newTestMachine(rooms)
+	for i, key := range []string{"a", "a", "a", "b", "b", "b"} {
+		m.Acquire(0, uint64(i), &patterns.Request{Key: key})
 	}
-}
-
-func TestAMillionKeysLeaveNothing(t *testing.T) {
-	m := newTestMachine(Config{MaxPartitions: 10})
-	n := uint64(1_000_000)
-	if raceEnabled { // which makes it slow, and has nothing to find here
-		n /= 20
-	}
-	for i := range n {
-		d := m.Acquire(0, i, &patterns.Request{Key: strconv.FormatUint(i, 36)})
-		if i%3 != 0 || m.used == 10 {
-			m.Release(0, patterns.PermitID{Epoch: d.Epoch, ID: i})
-		}
-		if m.used > 10 || len(m.partitions) > 10+maxIdle {
-			t.Fatalf("%d partitions, %d in use", len(m.partitions), m.used)
-		}
-	}
-	if err := m.Check(); err != nil {
-		t.Error(err)
+	m.Tick(1)
+	if got := short(slices.Collect(m.Drain())); got != "S@a,S@b" {
+		t.Errorf("events %s", got)
 	}
 }
 

@@ -9,22 +9,24 @@ func (m *Machine) Join(now patterns.Instant, r *patterns.Request, q patterns.Que
 	if err := m.impossible(r, max(1, r.Weight)); err != nil {
 		return 0, m.flush(), err
 	}
-	c := m.compartmentOf(r)
-	if c == nil { // those it would wait behind have just gone, or are about to
-		c = m.open(r.Key)
-	}
-	if !c.saturated {
-		m.saturate(c)
+	taken, c := 0, m.compartmentOf(r)
+	if c != nil {
+		taken = c.taken
+		if !c.saturated { // leases that ended were not enough
+			m.saturate(c)
+		}
 	}
 	switch {
 	case q.Ahead > 0 && r.NoWait:
-		err = m.refusal(CauseWaiters, m.limit, c.taken, q.Waiting)
+		err = m.refusal(CauseWaiters, m.limit, taken, q.Waiting)
 	case r.NoWait, m.cfg.MaxWaiting == 0:
-		err = m.refusal(CauseSlots, m.limit, c.taken, 0)
+		err = m.refusal(CauseSlots, m.limit, taken, 0)
 	case q.Waiting >= m.cfg.MaxWaiting, q.Total >= maxWaiting:
-		err = m.refusal(CauseQueue, m.limit, c.taken, q.Waiting)
+		err = m.refusal(CauseQueue, m.limit, taken, q.Waiting)
 	default:
-		c.waits = true
+		if c != nil {
+			c.waits = true
+		}
 		until = patterns.Never
 		if m.cfg.MaxWait > 0 {
 			until = m.hi.Add(m.cfg.MaxWait)

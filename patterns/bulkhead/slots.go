@@ -83,7 +83,7 @@ func (m *Machine) lack(c *compartment, weight int, r *patterns.Request) patterns
 	if first {
 		m.saturate(c)
 	}
-	if r.Asked == 0 && (m.cfg.MaxWaiting == 0 || r.NoWait) && !(first && m.leased) {
+	if r.Asked == 0 && m.cfg.MaxWaiting == 0 && !(first && m.leased) {
 		return patterns.Decision{Dirty: m.flush(), Err: m.refusal(CauseSlots, m.limit, c.taken, 0)}
 	}
 	c.waits = c.waits || r.Asked != 0
@@ -128,7 +128,7 @@ func (m *Machine) give(c *compartment, n int) {
 	}
 	if c != &m.main {
 		m.parted -= n
-		if c.taken == 0 && n > 0 {
+		if c.taken == 0 {
 			m.vacate(c)
 		}
 	}
