@@ -165,6 +165,9 @@ func (c Config) successor(next Config) error {
 	return f.Err()
 }
 
+// grouped reports whether tenants are told apart.
+func (c *Config) grouped() bool { return c.Fair || c.Partitions != nil }
+
 func (c *Config) bounds() Bounds {
 	return Bounds{Initial: c.Initial, Min: c.Min, Max: c.Max, MaxLatency: c.MaxLatency}
 }

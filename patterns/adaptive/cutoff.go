@@ -40,13 +40,7 @@ func (c *cutoff) kept(level int, entitled bool) float64 {
 	return sum
 }
 
-// granted makes the reserves shrink.
-func (c *cutoff) granted(level int, entitled bool) {
-	if c.held {
-		c.shrink(level, entitled)
-	}
-}
-
+// shrink makes the reserves smaller, after a grant.
 func (c *cutoff) shrink(level int, entitled bool) {
 	own, sum := c.reserve[level], 0.0
 	for i := range c.reserve {

@@ -95,6 +95,9 @@ func (l *knee) Observe(s Sample) int {
 		return int(l.limit)
 	}
 	l.window.add(&s, l.limit, l.base, l.size())
+	if l.window.n+l.window.away < windowLeast {
+		return int(l.limit)
+	}
 	if l.window.full(l.probe.phase, l.spread) {
 		w := l.window
 		l.window.begin(s.Now, s.Left)

@@ -24,6 +24,9 @@ type Machine struct {
 	due   patterns.Instant // when a forced state ends
 
 	finder   Limit
+	knee     *knee // finder, if it is one
+	low      bool  // it looks below itself for a moment
+	grouped  bool  // tenants are told apart
 	limit    int // what finder said last
 	inFlight int // weights of all permits out
 	leased   int // of them, those that are not in slots
@@ -82,8 +85,8 @@ func NewMachine(p Params) *Machine {
 	}
 	m.line = newLine(&m.cfg)
 	m.tenants = newTenants(&m.cfg, p.Seed)
-	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
-	m.limit = m.cfg.Initial
+	m.grouped = m.cfg.grouped()
+	m.find(m.cfg.Algorithm.New(m.cfg.bounds()))
 	m.announced = m.limit
 	return m
 }
@@ -92,6 +95,20 @@ func NewMachine(p Params) *Machine {
 // it with a *LimitError, or has it wait where callers may.
 func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	m.settle(now)
+	// What nearly all are: nothing is kept for anybody, and there is a place.
+	if m.state == Adapting && !m.cutoff.held && !m.grouped && !m.low &&
+		r.Asked == 0 && r.Deadline == 0 && r.Weight <= 1 && m.inFlight < m.limit {
+		if i := int(uint32(id)) - 1; uint(i) < uint(len(m.slots)) && m.slots[i].id == 0 {
+			m.inFlight++
+			m.slots[i].fill(id, m.inFlight, r.Priority, m.inFlight == m.limit)
+			m.cutoff.inFlight[r.Priority-patterns.Background]++
+			return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
+		}
+	}
+	return m.admit(id, r)
+}
+
+func (m *Machine) admit(id uint64, r *patterns.Request) patterns.Decision {
 	c := m.claim(r)
 	switch {
 	case m.state == ForcedOpen:
@@ -123,8 +140,8 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 // what is kept for others shrinks with the limit.
 func (m *Machine) room(level int, entitled bool) int {
 	limit, kept := m.limit, m.cutoff.kept(level, entitled)
-	if k, ok := m.finder.(*knee); ok && k.looking() {
-		firm := max(int(k.probe.resume), limit)
+	if m.low {
+		firm := max(int(m.knee.probe.resume), limit)
 		if level == levels-1 {
 			limit = firm
 		} else {
@@ -144,7 +161,7 @@ type claim struct {
 
 func (m *Machine) claim(r *patterns.Request) claim {
 	c := claim{weight: max(r.Weight, 1), level: int(r.Priority - patterns.Background), entitled: true}
-	if m.grouped() {
+	if m.grouped {
 		c.tenant = m.tenants.find(m.hi, r.Key, m.cfg.Partitions)
 		c.entitled = m.tenants.entitled(c.tenant, float64(m.limit))
 	}
@@ -157,7 +174,9 @@ func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
 		id: id, inFlight: int32(min(m.inFlight, math.MaxInt32)), weight: int32(c.weight), tenant: c.tenant,
 		level: int8(c.level), full: m.inFlight >= room, greedy: !c.entitled,
 	})
-	m.cutoff.granted(c.level, c.entitled)
+	if m.cutoff.held {
+		m.cutoff.shrink(c.level, c.entitled)
+	}
 	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
 }
 
@@ -208,17 +227,24 @@ func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.O
 	inFlight, full := m.end(p.ID)
 	counted = p.Epoch >= m.since
 	if counted && o != patterns.Ignored && (m.state == Adapting || m.state == MetricsOnly) {
-		m.learn(&Sample{
+		m.learn(Sample{
 			Now: m.hi, RTT: elapsed, InFlight: int(inFlight), Left: m.inFlight, Full: full, Dropped: o == patterns.Dropped,
 		})
 	}
 	return counted, m.flush()
 }
 
-func (m *Machine) learn(s *Sample) {
+func (m *Machine) learn(s Sample) {
 	m.time(float64(s.RTT), s.Dropped)
-	m.limit = m.finder.Observe(*s)
-	m.announce()
+	if m.knee != nil {
+		m.limit = m.knee.Observe(s)
+		m.low = m.knee.looking()
+	} else {
+		m.limit = m.finder.Observe(s)
+	}
+	if m.hi-m.saidAt >= announceEvery {
+		m.announce()
+	}
 }
 
 // time follows what calls take. A lost one takes at least what it took until it was given
@@ -283,9 +309,24 @@ func (m *Machine) settle(now patterns.Instant) {
 	}
 }
 
+// find makes l what finds the limit.
+func (m *Machine) find(l Limit) {
+	m.finder = l
+	m.knee, _ = l.(*knee)
+	m.take()
+}
+
+// take takes what the finder says for the limit.
+func (m *Machine) take() {
+	m.limit = int(m.finder.Estimate())
+	m.low = m.knee != nil && m.knee.looking()
+}
+
 // flush returns whether the shell must be told of something, and that it was.
 func (m *Machine) flush() bool {
-	d := m.dirty
+	if !m.dirty {
+		return false
+	}
 	m.dirty = false
-	return d
+	return true
 }

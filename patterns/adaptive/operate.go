@@ -56,9 +56,9 @@ func (m *Machine) become(to State, cause Cause, note string) {
 
 // relearn begins with a limit and nothing else.
 func (m *Machine) relearn(limit float64) {
-	m.finder = m.cfg.Algorithm.New(m.cfg.bounds())
+	m.find(m.cfg.Algorithm.New(m.cfg.bounds()))
 	m.finder.Set(m.cfg.bounds(), limit)
-	m.limit = int(m.finder.Estimate())
+	m.take()
 	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held = [levels]float64{}, 0, false
 	m.latency, m.spread = 0, 0
 }
@@ -76,11 +76,11 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	}
 	m.cfg = c
 	limit := m.finder.Estimate()
-	if c.Algorithm != old.Algorithm {
-		m.finder = c.Algorithm.New(c.bounds())
+	if c.Algorithm != old.Algorithm || m.knee == nil && (c.MaxLatency > 0) != (old.MaxLatency > 0) {
+		m.find(c.Algorithm.New(c.bounds()))
 	}
 	m.finder.Set(c.bounds(), limit)
-	m.limit = int(m.finder.Estimate())
+	m.take()
 	if m.line.law.Target, m.line.law.Interval = c.Target, c.Interval; c.Queue != old.Queue {
 		m.line = newLine(&c)
 		m.line.begun = m.hi
@@ -95,6 +95,7 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 // regroup forgets the tenants: calls in flight count for nobody any more.
 func (m *Machine) regroup() {
 	m.tenants = newTenants(&m.cfg, m.seed)
+	m.grouped = m.cfg.grouped()
 	m.cutoff.greedy = 0
 	for i := range m.slots {
 		if s := &m.slots[i]; s.id != 0 {
@@ -117,7 +118,7 @@ func (m *Machine) Check() error {
 		if s := &m.slots[i]; s.id != 0 {
 			out += int(s.weight)
 			byLevel[s.level] += int(s.weight)
-			if s.greedy && m.grouped() {
+			if s.greedy && m.grouped {
 				greedy += int(s.weight)
 			}
 		}
@@ -125,6 +126,7 @@ func (m *Machine) Check() error {
 	check(m.state.Valid(), fmt.Sprintf("state is %v", m.state))
 	check(m.limit >= m.cfg.Min && m.limit <= m.cfg.Max, fmt.Sprintf("limit %d is out of bounds", m.limit))
 	check(m.limit == int(m.finder.Estimate()), "limit and estimate differ")
+	check(m.low == (m.knee != nil && m.knee.looking()) && m.grouped == m.cfg.grouped(), "flags are wrong")
 	check(m.leased >= 0 && m.inFlight == out, fmt.Sprintf("%d in flight, but %d permits are out", m.inFlight, out))
 	check(m.cutoff.inFlight == byLevel && m.cutoff.greedy == greedy, "priorities do not add up")
 	for i, r := range m.cutoff.reserve {

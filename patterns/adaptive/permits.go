@@ -6,16 +6,19 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
+// fill is for a permit of one place.
+func (s *slot) fill(id uint64, inFlight int, p patterns.Priority, full bool) {
+	s.id, s.inFlight, s.weight, s.tenant = id, int32(inFlight), 1, 0
+	s.level, s.full, s.greedy = int8(p-patterns.Background), full, false
+}
+
 // keep enters a permit. The low half of an ID is the number of a slot that the shell
 // uses again, so that a slice will do; what does not fit it is only counted.
 func (m *Machine) keep(s *slot) {
 	i := int(uint32(s.id)) - 1
-	if i < 0 || i >= maxLimit {
+	if uint(i) >= uint(len(m.slots)) && !m.extend(i) {
 		m.leased += int(s.weight)
 		return
-	}
-	for len(m.slots) <= i {
-		m.slots = append(m.slots, slot{})
 	}
 	if old := &m.slots[i]; old.id != 0 {
 		m.leased += int(old.weight) // a slot that was not free: keep the sum right
@@ -23,12 +26,23 @@ func (m *Machine) keep(s *slot) {
 	}
 	m.slots[i] = *s
 	m.cutoff.inFlight[s.level] += int(s.weight)
-	if m.grouped() {
+	if m.grouped {
 		m.tenants.all[s.tenant].inFlight += s.weight
 		if s.greedy {
 			m.cutoff.greedy += int(s.weight)
 		}
 	}
+}
+
+// extend makes a slot of that number, if there may be one.
+func (m *Machine) extend(i int) bool {
+	if i < 0 || i >= maxLimit {
+		return false
+	}
+	for len(m.slots) <= i {
+		m.slots = append(m.slots, slot{})
+	}
+	return true
 }
 
 // end gives a permit's places back and returns what it began with. A leased one has an
@@ -49,16 +63,13 @@ func (m *Machine) end(id uint64) (inFlight int32, full bool) {
 func (m *Machine) forget(s *slot) {
 	s.id = 0
 	m.cutoff.inFlight[s.level] -= int(s.weight)
-	if m.grouped() {
+	if m.grouped {
 		m.tenants.all[s.tenant].inFlight -= s.weight
 		if s.greedy {
 			m.cutoff.greedy -= int(s.weight)
 		}
 	}
 }
-
-// grouped reports whether tenants are told apart.
-func (m *Machine) grouped() bool { return m.cfg.Fair || m.cfg.Partitions != nil }
 
 func (m *Machine) unlease(n int) {
 	n = min(n, m.leased)
@@ -71,7 +82,7 @@ func (m *Machine) unlease(n int) {
 // the limit, and there each call is measured. Tenants are not told apart in a lease,
 // so that there is none if they must be.
 func (m *Machine) Lease(_ patterns.Instant, want int) int {
-	if m.state != Adapting || m.grouped() {
+	if m.state != Adapting || m.grouped {
 		return 0
 	}
 	room := m.limit - m.inFlight - int(m.cutoff.kept(int(patterns.Normal-patterns.Background), true))

@@ -166,7 +166,7 @@ func (m *Machine) Order() patterns.Order {
 	switch {
 	case m.cfg.Queue == LIFO || m.cfg.Queue == AdaptiveLIFO && m.line.turned:
 		return patterns.LIFO
-	case m.grouped():
+	case m.grouped:
 		return patterns.Fair
 	}
 	return patterns.FIFO

@@ -56,7 +56,7 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 		Used: m.inFlight, Latency: time.Duration(m.latency),
 		Tenants: len(m.tenants.index), EventsLost: m.events.Lost(), Counts: counts,
 	}
-	if k, ok := m.finder.(*knee); ok {
+	if k := m.knee; k != nil {
 		s.Baseline, s.Throughput, s.Margin = time.Duration(k.base), k.rate*float64(time.Second), k.margin
 		s.Probing = k.looking()
 	}
