@@ -134,7 +134,7 @@ func TestABrokenFileIsAnErrorAndNeverZero(t *testing.T) {
 						if k.opened[mountsFile] != 1 {
 							t.Error("looked for its groups at once")
 						}
-						for _, after := range []patterns.Instant{5*s - 1, 5 * s, 6 * s} {
+						for _, after := range []patterns.Instant{5*s - 1, 5 * s, 6 * s, 11 * s} {
 							k.write(tree(3))
 							k.remove(name)
 							r := s1.Read(s + after) // the groups were found at s

@@ -219,6 +219,12 @@ func TestWhereverAProcessIs(t *testing.T) {
 			"0.2 of group, 0.5", "0.5 of group, 100",
 		},
 		{
+			"v2, a container's path on the host, and nobody tells what is mounted", Auto,
+			files(map[string]string{"proc/self/cgroup": "0::/docker/x\n", "sys/fs/cpu.max": "1 100000"}, v2(cg, "50000 100000", 0, "104857600", 50*mb)),
+			v2(cg, "50000 100000", 100_000, "104857600", 50*mb),
+			"0.2 of group, 0.5", "0.5 of group, 100",
+		},
+		{
 			"v2, a group that is not seen: the nearest above is", Auto,
 			files(inPod, v2(cg+"/kubepods", "50000 100000", 0, "104857600", 50*mb)),
 			v2(cg+"/kubepods", "50000 100000", 100_000, "104857600", 50*mb),
@@ -460,6 +466,18 @@ func TestWhatTheMachineDoesNotSay(t *testing.T) {
 				t.Errorf("limit of %v CPUs", r.CPULimit)
 			}
 		})
+	}
+}
+
+func TestAProcessMayBeBoundToCPUsThatNobodyCounts(t *testing.T) {
+	b := &box{has: mb}
+	s1 := sampler(Options{Signals: CPU, Scope: Group}, newKernel(self("0::/\n", unified), v2(cg, "400000 100000", 0, "max", 0),
+		map[string]string{"proc/self/status": "Cpus_allowed_list:\t0-1\n"}), b)
+	read(t, s1, s)
+	b.spent = 1e9
+	r := read(t, s1, 2*s)
+	if got := show(r, CPU); got != "cpu 0.5 of process" || r.CPULimit != 2 {
+		t.Errorf("%s of %v", got, r.CPULimit)
 	}
 }
 

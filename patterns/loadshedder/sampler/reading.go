@@ -101,7 +101,7 @@ func (r Reading) All() iter.Seq2[Signal, Sample] {
 	}
 }
 
-// share is a Sample of now whose value is raw, cut off at 1.
+// share is a Sample of now whose value is raw, which is not negative, cut off at 1.
 func share(now patterns.Instant, raw float64, from Source) Sample {
-	return Sample{Value: min(max(raw, 0), 1), Raw: raw, At: now, From: from}
+	return Sample{Value: min(raw, 1), Raw: raw, At: now, From: from}
 }

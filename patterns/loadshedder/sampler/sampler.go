@@ -158,7 +158,7 @@ func (s *Sampler) measure() {
 			s.cpu.bound = 0 // to all of them: not bound
 		}
 	}
-	if s.on.Has(Memory) && s.opts.Scope != Host {
+	if s.on.Has(Memory) {
 		s.total = 0
 		if _, total, err := s.machine.memory(); err == nil {
 			s.total = total

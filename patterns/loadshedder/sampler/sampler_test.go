@@ -45,6 +45,11 @@ func TestWhatIsOffIsNotRead(t *testing.T) {
 			if b.calls != 0 || k.opens != 0 {
 				t.Errorf("the machine was asked %d times, %d files opened", b.calls, k.opens)
 			}
+			for name := range k.open {
+				if k.reads[name] == 0 {
+					t.Errorf("%s is kept open", name)
+				}
+			}
 			for other, sample := range r.All() {
 				if other != one {
 					t.Errorf("%s is on: %+v", other, sample)
@@ -61,7 +66,7 @@ func TestWhatIsOffIsNotRead(t *testing.T) {
 
 func TestFilesAreReadOnceEach(t *testing.T) {
 	for layout, tree := range trees {
-		k := newKernel(tree(1))
+		k := newKernel(tree(1), map[string]string{cg + "/cpu.stat": "usage_usec 1\n", cg + "/memory.stat": "anon 1\n"}) // of the root
 		s1 := sampler(Options{}, k, newBox())
 		read(t, s1, s)
 		k.reads, k.opens = map[string]int{}, 0
@@ -223,9 +228,17 @@ func TestFilesWithoutReadAt(t *testing.T) {
 	read(t, s1, s)
 	k.write(trees["v2"](2))
 	whole(t, read(t, s1, 2*s))
+	k.refuse[cg+"/pod/c/cpu.max"] = fs.ErrPermission
+	if got := show(read(t, s1, 5*s/2), CPU); got != "cpu failed" {
+		t.Errorf("%s", got)
+	}
+	delete(k.refuse, cg+"/pod/c/cpu.max")
 	k.files[cg+"/pod/c/memory.stat"] += strings.Repeat("x", maxFile)
 	k.files[cg+"/pod/c/memory.current"] = strings.Repeat(" ", maxFile-3) + "7\n" // just fits
 	r := read(t, s1, 3*s)
+	if got := show(r, CPU); got != "cpu 0 of group" {
+		t.Errorf("%s", got)
+	}
 	if err := r.Of(Memory).Err; err == nil || !strings.Contains(err.Error(), "longer than 32767 bytes") {
 		t.Errorf("%v", err)
 	}
@@ -238,10 +251,7 @@ type plain struct{ *kernel }
 
 func (p plain) Open(name string) (fs.File, error) {
 	f, err := p.kernel.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return struct{ fs.File }{f}, nil
+	return struct{ fs.File }{f}, err // even beside an error
 }
 
 func TestAMapIsAFileSystemToo(t *testing.T) {
