@@ -381,7 +381,8 @@ func TestWhereverAProcessIs(t *testing.T) {
 		},
 		{
 			"bound to one CPU, and the machine's is wanted", Host,
-			map[string]string{"proc/self/status": "Cpus_allowed_list:\t0\n"}, nil,
+			map[string]string{"proc/self/status": "Cpus_allowed_list:\t0\n"},
+			nil,
 			"0.9 of host, 8", "0.9 of host, 1000",
 		},
 		{
