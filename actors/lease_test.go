@@ -109,16 +109,17 @@ func inLeaseBubble(t *testing.T, f func(*testing.T)) {
 	})
 }
 
-func slotsSpec(m *slots, mode patterns.Mode, queue int) Spec[slotsConfig, slotsSnapshot] {
+func slotsSpec(m *slots, mode patterns.Mode, seats int) Spec[slotsConfig, slotsSnapshot] {
+	m.seats = seats
 	return Spec[slotsConfig, slotsSnapshot]{
-		Pattern: "slots", Mode: mode, MaxWaiting: queue, Validate: func(slotsConfig) error { return nil },
+		Pattern: "slots", Mode: mode, Validate: func(slotsConfig) error { return nil },
 		New: func(Origin) Machine[slotsConfig, slotsSnapshot] { return m },
 	}
 }
 
-func spawnSlots(t testing.TB, m *slots, mode patterns.Mode, queue int) *slotsGuard {
+func spawnSlots(t testing.TB, m *slots, mode patterns.Mode, seats int) *slotsGuard {
 	t.Helper()
-	g, err := Spawn(guardsForLeases(t), "slots", slotsSpec(m, mode, queue),
+	g, err := Spawn(guardsForLeases(t), "slots", slotsSpec(m, mode, seats),
 		func(typed *Typed[slotsConfig, slotsSnapshot]) *slotsGuard { return &slotsGuard{typed, m} })
 	if err != nil {
 		t.Fatal(err)

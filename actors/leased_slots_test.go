@@ -27,6 +27,13 @@ type slots struct {
 	onTick    func(m *slots) (dirty bool)
 	slow      time.Duration
 	waits     bool // instead of refusing
+	seats     int  // for those who wait
+	order     patterns.Order
+	keys      map[string]bool // in Keyed order: each has a slot of its own, taken or not
+	keyOf     map[uint64]string
+	freed     string
+	onWait    func(m *slots) // in an Acquire that waits, which is dirty then
+	onReport  func(m *slots) // in a Report, which is dirty then
 }
 
 var errNoSlot = fmt.Errorf("%w: no slot", patterns.ErrRejected)
@@ -44,18 +51,51 @@ func (m *slots) give(n int) {
 	}
 }
 
-func (m *slots) Acquire(patterns.Instant, uint64, *patterns.Request) patterns.Decision {
+func (m *slots) Acquire(_ patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	switch {
+	case m.order == patterns.Keyed && r.Key != "":
+		return m.acquireOf(r.Key, id)
 	case m.shut || m.lent >= m.capacity && !m.waits:
 		return patterns.Decision{Err: errNoSlot}
 	case m.lent >= m.capacity:
-		return patterns.Decision{Verdict: patterns.Wait}
+		return m.wait()
 	}
 	m.take(1)
 	return patterns.Decision{Verdict: patterns.Grant, Epoch: m.epoch}
 }
 
+func (m *slots) wait() patterns.Decision {
+	if f := m.onWait; f != nil {
+		m.onWait = nil
+		f(m)
+		return patterns.Decision{Verdict: patterns.Wait, Dirty: true}
+	}
+	return patterns.Decision{Verdict: patterns.Wait}
+}
+
+// acquireOf is Acquire for a key's own slot.
+func (m *slots) acquireOf(key string, id uint64) patterns.Decision {
+	if m.keys[key] {
+		return m.wait()
+	}
+	if m.keys == nil {
+		m.keys, m.keyOf = map[string]bool{}, map[uint64]string{}
+	}
+	m.keys[key], m.keyOf[id] = true, key
+	return patterns.Decision{Verdict: patterns.Grant, Epoch: m.epoch}
+}
+
 func (m *slots) Report(_ patterns.Instant, p patterns.PermitID, o patterns.Outcome, _ time.Duration) (counted, dirty bool) {
+	if f := m.onReport; f != nil {
+		m.onReport, dirty = nil, true
+		f(m)
+	}
+	if key, ok := m.keyOf[p.ID]; ok {
+		delete(m.keyOf, p.ID)
+		m.keys[key], m.freed = false, key
+		return true, dirty
+	}
+	m.freed = ""
 	m.give(1)
 	if p.Epoch != m.epoch {
 		return false, false
@@ -66,8 +106,20 @@ func (m *slots) Report(_ patterns.Instant, p patterns.PermitID, o patterns.Outco
 		m.failures++
 		m.folds = append(m.folds, m.successes)
 	}
-	return true, false
+	return true, dirty
 }
+
+func (m *slots) Join(_ patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, dirty bool, err error) {
+	if r.NoWait || q.Waiting >= m.seats {
+		return 0, false, errNoSlot
+	}
+	return patterns.Never, false, nil
+}
+
+func (*slots) Expired(patterns.Instant, *patterns.Request) (bool, error) { return false, errNoSlot }
+func (m *slots) Order() patterns.Order                                   { return m.order }
+func (*slots) Again() patterns.Instant                                   { return patterns.Never }
+func (m *slots) Freed() (string, bool)                                   { return m.freed, false }
 
 func (m *slots) Release(patterns.Instant, patterns.PermitID) bool {
 	m.give(1)
@@ -85,6 +137,7 @@ func (m *slots) Lease(_ patterns.Instant, want int) int {
 
 func (m *slots) SettleLease(_ patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool) {
 	m.give(t.Success + t.Unused)
+	m.freed = ""
 	if t.Unused > 0 && m.onReturn != nil {
 		dirty = m.onReturn(m)
 	}

@@ -33,8 +33,9 @@ type stage struct {
 }
 
 // occupied runs f while the guard's turn is taken, so that f has to queue.
-func (st *stage) occupied(f func()) {
-	free := st.occupy()
+func (st *stage) occupied(f func()) { occupied(st.occupy(), f) }
+
+func occupied(free, f func()) {
 	var wg sync.WaitGroup
 	wg.Go(f)
 	synctest.Wait()
@@ -44,15 +45,7 @@ func (st *stage) occupied(f func()) {
 
 // occupy takes the guard's turn until free is called.
 func (st *stage) occupy() (free func()) {
-	hold, holding := make(chan struct{}), make(chan struct{})
-	st.s.machine.holding, st.s.machine.hold = holding, hold
-	var wg sync.WaitGroup
-	wg.Go(func() { st.s.Snapshot(st.t.Context()) })
-	<-holding
-	return func() {
-		close(hold)
-		wg.Wait()
-	}
+	return st.s.machine.occupy(func() { st.s.Snapshot(st.t.Context()) })
 }
 
 // crashes are the ways in which a message can fail. do returns the answer, if there

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +17,63 @@ import (
 
 // rules is what every toy machine has and needs no variation of.
 type rules struct {
-	epoch uint64
+	epoch   uint64
+	panicIn string        // the method of that name panics once
+	hold    chan struct{} // the next Snapshot waits for it
+	holding chan struct{} // and says so by closing this
 }
+
+func (m *rules) trip(method string) {
+	if m.panicIn == method {
+		m.panicIn = ""
+		panic("rules panic in " + method)
+	}
+}
+
+// pause lets a test do something while a turn is not over.
+func (m *rules) pause() {
+	if hold := m.hold; hold != nil {
+		m.hold = nil
+		close(m.holding)
+		<-hold
+	}
+}
+
+// occupy takes the turn of the guard whose rules these are, which snapshot asks for its
+// Snapshot, until free is called.
+func (m *rules) occupy(snapshot func()) (free func()) {
+	hold, holding := make(chan struct{}), make(chan struct{})
+	m.holding, m.hold = holding, hold
+	var wg sync.WaitGroup
+	wg.Go(snapshot)
+	<-holding
+	return func() {
+		close(hold)
+		wg.Wait()
+	}
+}
+
+// bench is a Queuer with room for some.
+type bench struct {
+	seats int
+	full  actors.Refusal
+}
+
+func newBench(seats int) bench {
+	return bench{seats: seats, full: actors.Refusal{Reason: actors.ErrQueueFull}}
+}
+
+func (b *bench) Join(_ patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, dirty bool, err error) {
+	if r.NoWait || q.Waiting >= b.seats {
+		return 0, false, &b.full
+	}
+	return patterns.Never, false, nil
+}
+
+func (b *bench) Expired(patterns.Instant, *patterns.Request) (bool, error) { return false, &b.full }
+func (*bench) Order() patterns.Order                                       { return patterns.FIFO }
+func (*bench) Again() patterns.Instant                                     { return patterns.Never }
+func (*bench) Freed() (string, bool)                                       { return "", true }
 
 func (m *rules) Epoch() uint64                          { return m.epoch }
 func (*rules) Timeless() bool                           { return true }
@@ -32,15 +88,13 @@ func (m *rules) Repair(patterns.Instant)                { m.epoch++ }
 // semaphore admits requests up to a total weight, and lets the others wait.
 type semaphore struct {
 	rules
+	bench
 	cfg  semConfig
 	held map[uint64]int // weight by permit
 	used int
 
-	broken   bool          // Check fails
-	repairs  int           // how often it was repaired
-	panicIn  string        // the method of that name panics once
-	hold     chan struct{} // the next Snapshot waits for it
-	holding  chan struct{} // and says so by closing this
+	broken   bool // Check fails
+	repairs  int  // how often it was repaired
 	reported []patterns.Outcome
 }
 
@@ -61,15 +115,8 @@ func (c semConfig) validate() error {
 	return nil
 }
 
-func newSemaphore(c semConfig) *semaphore {
-	return &semaphore{rules: rules{epoch: 1}, cfg: c, held: map[uint64]int{}}
-}
-
-func (m *semaphore) trip(method string) {
-	if m.panicIn == method {
-		m.panicIn = ""
-		panic("rules panic in " + method)
-	}
+func newSemaphore(c semConfig, seats int) *semaphore {
+	return &semaphore{rules: rules{epoch: 1}, bench: newBench(seats), cfg: c, held: map[uint64]int{}}
 }
 
 func (m *semaphore) Wake() patterns.Instant {
@@ -124,11 +171,7 @@ func (m *semaphore) Reconfigure(_ patterns.Instant, c semConfig) {
 
 func (m *semaphore) Snapshot(_ patterns.Instant, counts patterns.Counts) semSnapshot {
 	m.trip("Snapshot")
-	if hold := m.hold; hold != nil {
-		m.hold = nil
-		close(m.holding)
-		<-hold
-	}
+	m.pause()
 	return semSnapshot{Used: m.used, Limit: m.cfg.Limit, Repairs: m.repairs, Epoch: m.epoch, Counts: counts}
 }
 
@@ -159,11 +202,14 @@ type sem struct {
 	machine *semaphore // to be looked at when nothing runs
 }
 
-func semSpec(c semConfig, queue int, edit ...func(*actors.Spec[semConfig, semSnapshot])) (actors.Spec[semConfig, semSnapshot], *semaphore) {
-	m := newSemaphore(c)
+func semSpec(c semConfig, seats int, edit ...func(*actors.Spec[semConfig, semSnapshot])) (actors.Spec[semConfig, semSnapshot], *semaphore) {
+	m := newSemaphore(c, seats)
 	spec := actors.Spec[semConfig, semSnapshot]{
-		Pattern: "semaphore", Config: c, Validate: semConfig.validate, MaxWaiting: queue,
-		New: func(actors.Origin) actors.Machine[semConfig, semSnapshot] { return m },
+		Pattern: "semaphore", Config: c, Validate: semConfig.validate,
+		New: func(o actors.Origin) actors.Machine[semConfig, semSnapshot] {
+			m.full.Name = o.Name
+			return m
+		},
 	}
 	for _, e := range edit {
 		e(&spec)
@@ -171,9 +217,9 @@ func semSpec(c semConfig, queue int, edit ...func(*actors.Spec[semConfig, semSna
 	return spec, m
 }
 
-func spawnSem(t testing.TB, guards *actors.Registry, name string, limit, queue int, opts ...actors.Option) *sem {
+func spawnSem(t testing.TB, guards *actors.Registry, name string, limit, seats int, opts ...actors.Option) *sem {
 	t.Helper()
-	spec, m := semSpec(semConfig{Limit: limit}, queue)
+	spec, m := semSpec(semConfig{Limit: limit}, seats)
 	s, err := actors.Spawn(guards, name, spec, wrapSem(m), opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -201,6 +247,7 @@ func (s *sem) snapshot(t testing.TB) semSnapshot {
 // valve makes everybody wait until an operator opens it, with Reset.
 type valve struct {
 	rules
+	bench
 	open  bool
 	asked []string // keys of the requests granted, in order
 }
@@ -240,11 +287,13 @@ type valveGuard struct {
 	*actors.Typed[valveConfig, valveSnapshot]
 }
 
-func spawnValve(t testing.TB, guards *actors.Registry, name string, queue int) valveGuard {
+func spawnValve(t testing.TB, guards *actors.Registry, name string, seats int) valveGuard {
 	t.Helper()
 	v, err := actors.Spawn(guards, name, actors.Spec[valveConfig, valveSnapshot]{
-		Pattern: "valve", Validate: func(valveConfig) error { return nil }, MaxWaiting: queue,
-		New: func(actors.Origin) actors.Machine[valveConfig, valveSnapshot] { return &valve{rules: rules{epoch: 1}} },
+		Pattern: "valve", Validate: func(valveConfig) error { return nil },
+		New: func(actors.Origin) actors.Machine[valveConfig, valveSnapshot] {
+			return &valve{rules: rules{epoch: 1}, bench: newBench(seats)}
+		},
 	}, func(t *actors.Typed[valveConfig, valveSnapshot]) valveGuard { return valveGuard{t} })
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +325,8 @@ func newInbox(t testing.TB, system *actor.ActorSystem, opts ...actor.PropsOption
 		switch msg := c.Message().(type) {
 		case do:
 			msg(c)
-		case actors.Granted, actors.Rejected, actors.Ack, actors.Refused, semSnapshot, valveSnapshot,
+		case actors.Granted, actors.Rejected, actors.Demand, actors.Ack, actors.Refused, semSnapshot, valveSnapshot,
+			deskSnapshot, deskAnswer,
 			*actor.DeadLetterResponse, *actor.Restarting, error:
 			in.got <- msg
 		}

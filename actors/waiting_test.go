@@ -20,7 +20,7 @@ import (
 // queue posts one request per line, so that they wait in this order.
 //
 //bulwark:bubble
-func queue(t *testing.T, in *inbox, to valveGuard, requests ...actors.Acquire) {
+func queue(t *testing.T, in *inbox, to actorstest.Guard, requests ...actors.Acquire) {
 	t.Helper()
 	for _, r := range requests {
 		in.ask(to.PID(), r)
