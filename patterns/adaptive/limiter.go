@@ -13,11 +13,12 @@ import (
 )
 
 // Limiter is a caller's handle on an adaptive limiter actor. It is safe for concurrent
-// use. Acquire, AcquireFor, Snapshot, Reconfigure, Inspect, Operate, Stop and PID are those
-// of actors.Typed and actors.Handle.
+// use. Acquire, AcquireFor, TryAcquire, Snapshot, Reconfigure, Inspect, Operate, Stop and PID
+// are those of actors.Typed and actors.Handle.
 //
 // Acquire takes a place, waiting for its turn where Config.MaxWaiting lets it; AcquireFor
-// does so for a Request with a weight, a key or a priority. A refusal matches ErrLimit.
+// does so for a Request with a weight, a key or a priority; TryAcquire does not wait. A
+// refusal matches ErrLimit.
 //
 // patterns.Do judges a call by LostOn() unless actors.WithJudge says otherwise.
 type Limiter struct {
@@ -57,15 +58,6 @@ func All(guards *actors.Registry) iter.Seq2[string, *Limiter] {
 			}
 		}
 	}
-}
-
-// TryAcquire takes a place if there is one now and nobody waits for it.
-func (l *Limiter) TryAcquire() (patterns.Permit, error) { return l.TryAcquireFor(patterns.Request{}) }
-
-// TryAcquireFor is TryAcquire for a Request with a weight, a key or a priority.
-func (l *Limiter) TryAcquireFor(r patterns.Request) (patterns.Permit, error) {
-	r.NoWait = true
-	return l.AcquireFor(context.Background(), r)
 }
 
 // Reset forgets what was learned, and begins again at Config.Initial.

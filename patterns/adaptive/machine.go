@@ -27,15 +27,16 @@ type Machine struct {
 	knee     *knee // finder, if it is one
 	low      bool  // it looks below itself for a moment
 	grouped  bool  // tenants are told apart
-	limit    int // what finder said last
-	inFlight int // weights of all permits out
-	leased   int // of them, those that are not in slots
+	limit    int   // what finder said last
+	inFlight int   // weights of all permits out
+	leased   int   // of them, those that are not in slots
 	slots    []slot
 	cutoff   cutoff
 	tenants  tenants
 	line     line
-	latency  float64 // moving average in ns
-	spread   float64 // moving average of how far calls are from it, in ns
+	waited   *patterns.WaitTimes // nil if nobody has yet
+	latency  float64             // moving average in ns
+	spread   float64             // moving average of how far calls are from it, in ns
 
 	cfg    Config // with its defaults
 	name   string
@@ -157,10 +158,11 @@ type claim struct {
 	level    int
 	tenant   int32
 	entitled bool
+	asked    patterns.Instant // since when it waits, 0 for a newcomer
 }
 
 func (m *Machine) claim(r *patterns.Request) claim {
-	c := claim{weight: max(r.Weight, 1), level: int(r.Priority - patterns.Background), entitled: true}
+	c := claim{weight: max(r.Weight, 1), level: int(r.Priority - patterns.Background), entitled: true, asked: r.Asked}
 	if m.grouped {
 		c.tenant = m.tenants.find(m.hi, r.Key, m.cfg.Partitions)
 		c.entitled = m.tenants.entitled(c.tenant, float64(m.limit))
@@ -176,6 +178,9 @@ func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
 	})
 	if m.cutoff.held {
 		m.cutoff.shrink(c.level, c.entitled)
+	}
+	if c.asked != 0 {
+		m.waitedSince(c.asked)
 	}
 	return patterns.Decision{Verdict: patterns.Grant, Dirty: m.flush(), Epoch: m.epoch}
 }

@@ -60,7 +60,7 @@ func (m *Machine) relearn(limit float64) {
 	m.finder.Set(m.cfg.bounds(), limit)
 	m.take()
 	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held = [levels]float64{}, 0, false
-	m.latency, m.spread = 0, 0
+	m.latency, m.spread, m.waited = 0, 0, nil
 }
 
 // Reconfigure changes the policy. State, epoch, permits and the estimate stay, as far

@@ -191,6 +191,14 @@ func (m *Machine) wait(r *patterns.Request) patterns.Decision {
 	return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
 }
 
+// waitedSince counts a wait that ended well.
+func (m *Machine) waitedSince(asked patterns.Instant) {
+	if m.waited == nil {
+		m.waited = new(patterns.WaitTimes)
+	}
+	m.waited.Add(m.hi.Sub(asked))
+}
+
 // Again is when CoDel may give up who is next.
 func (m *Machine) Again() patterns.Instant { return m.line.again }
 

@@ -20,10 +20,14 @@ type Snapshot struct {
 	// Limit is how many may be in flight, Estimate the same before it was rounded down.
 	Limit    int
 	Estimate float64
-	// Used is the weight of the permits out. It can be above a Limit that fell.
-	Used int
+	// Used is the weight of the permits out, and Leased those of them that are lent in
+	// advance, spent or not. It can be above a Limit that fell.
+	Used, Leased int
 	// Latency is the moving average of what calls take.
 	Latency time.Duration
+	// Waits are the times that calls waited before they were granted, since the start, the
+	// last Reset or repair. Those that did not wait are not in it.
+	Waits patterns.WaitTimes
 
 	// Knee only: what was learned, 0 if nothing yet. Baseline is the latency without
 	// queueing, Throughput the calls per second while the limit is used, Margin what
@@ -53,12 +57,15 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	s := Snapshot{
 		Name: m.name, State: m.state, Cause: m.cause, Epoch: m.epoch,
 		Algorithm: m.cfg.Algorithm.String(), Limit: m.limit, Estimate: m.finder.Estimate(),
-		Used: m.inFlight, Latency: time.Duration(m.latency),
+		Used: m.inFlight, Leased: m.leased, Latency: time.Duration(m.latency),
 		Tenants: len(m.tenants.index), EventsLost: m.events.Lost(), Counts: counts,
 	}
 	if k := m.knee; k != nil {
 		s.Baseline, s.Throughput, s.Margin = time.Duration(k.base), k.rate*float64(time.Second), k.margin
 		s.Probing = k.looking()
+	}
+	if m.waited != nil {
+		s.Waits = *m.waited
 	}
 	for i := range s.Open {
 		s.Open[i] = max(0, m.room(i, true))
