@@ -43,6 +43,7 @@ type script struct {
 	t      *testing.T
 	labels int
 	step   string
+	left   bool // somebody left the queue
 }
 
 func newScript(t *testing.T, c Config) *script { return &script{host: newHost(t, c), t: t} }
@@ -149,6 +150,9 @@ func (s *script) ask(step string) bool {
 	if got == machinetest.Granted {
 		s.Taken()
 	}
+	if got == machinetest.Queued && s.M.queue.waiting != len(s.Queue) {
+		s.fail("thinks that %d wait", s.M.queue.waiting)
+	}
 	if got != want || name == "xw" != isHeavy(err) || cause != "" && causeOf(err) != Cause(cause) {
 		s.fail("%s: %v", got, err)
 	}
@@ -178,6 +182,7 @@ func (s *script) more(step string) {
 		if !s.Cancel(s.number(arg)) {
 			s.fail("does not wait")
 		}
+		s.left = true
 	case 'g':
 		s.same("g" + join(s.Taken()))
 	case 'y':
@@ -189,8 +194,11 @@ func (s *script) more(step string) {
 		s.same("y" + strings.Join(told, ","))
 	case 'n':
 		s.same(fmt.Sprintf("n%d", s.M.inFlight))
-	case 'q':
+	case 'q': // it notices who leaves when somebody joins
 		s.same(fmt.Sprintf("q%d", len(s.Queue)))
+		if !s.left && s.M.queue.waiting != len(s.Queue) {
+			s.fail("thinks that %d wait", s.M.queue.waiting)
+		}
 	case 'k':
 		s.same(fmt.Sprintf("k%d", s.M.Snapshot(s.Now, patterns.Counts{}).Peak))
 	case 'e':
@@ -323,23 +331,28 @@ func TestRules(t *testing.T) {
 		{"who does not wait is shed instead", hall, "a t tx=in-flight d t n2"},
 		{"who does not wait does not overtake", hall, "a w:2 tx=in-flight d g2"},
 		{"who leaves frees its place in the queue", hall, "a*2 w*3 x=queue c4 w d d g3,5"},
-		{"who waited for too long is shed", with(hall, func(c *Config) { c.MaxWait = sec }), "a*2 w +999ms y w +1ms y3:max-wait +1s y4:max-wait q0"},
+		{"who waited for too long is shed", with(hall, func(c *Config) { c.MaxWait = sec }), "a*2 w +999ms y w +1ms y3:max-wait q1 +1s y4:max-wait q0"},
 		{"the last ones leave one by one", hall, "a*2 w*3 d*5 n0 q0 +1h calm"},
 		{"a queue that is made longer", hall, "a*2 w*3 x=queue queue=4 w x=queue queue=1 x=queue d d g3,4"},
 		{"a queue that is closed lets out who is in it", hall, "a*2 w*3 queue=-1 x=in-flight d d d g3,4,5"},
 		{"places that are added are taken at once", hall, "a*2 w*3 max=4 g3,4 q1"},
 		{"places that are taken away come to be free", hall, "a*2 w max=1 n2 d n1 g d g3 n1"},
-		{"what has become too heavy is told so", hall, "a*2 w:2 max=1 d d g y3:"},
+		{"what has become too heavy is told so", hall, "a*2 w:2 max=1 d d g y3: q0"},
+		{"who leaves is noticed when somebody joins", hall, "a*2 w*3 c4 w d g3 w x=queue"},
+		{"who waits is shed too, once its priority is", with(hall, func(c *Config) { c.CPU, c.Smoothing, c.RaiseAfter, c.Floor = 0.8, Off, ms, Off }), "a.l*2 w.b w.c +1ms cpu=1 +1ms cpu=1 +1s cpu=1 +1s cpu=1 +1s cpu=1 +1s cpu=1 d y d g4 y3:cpu"},
 
 		// Operators.
 		{"forced open sheds everybody", hall, "a open x=forced x.c=forced ev:F-forced-open d n0 closed a"},
 		{"forced open sheds those who wait", hall, "a*2 w*3 open d y3:forced,4:forced,5:forced q0"},
 		{"a forced state ends by itself", door, "open:5s x +4999ms x +1ms a ev:F-forced-open,F-automatic"},
-		{"forced closed admits everybody, above the limit and those who wait", hall, "a*2 w*3 closed g3,4,5 a*9 n14 reset w ev:F-forced-closed,F-automatic"},
+		{"forced closed admits everybody, above the limit and those who wait", hall, "a*2 w*3 closed g3,4,5 q0 a*9 n14 reset w ev:F-forced-closed,F-automatic"},
+		{"what would never fit counts as all there is", hall, "closed a:9223372036854775807*3 n6 d n4 metrics a:5 n6"},
 		{"metrics only admits everybody, and counts whom it would shed", door, "metrics a*9 n9 reset x=in-flight"},
 		{"a reset ends a forced state and forgets the peak", door, "a*4 d*4 k4 open reset k0 a k1 ev:F-forced-open,F-automatic"},
 
 		// The CPU.
+		{"who came in the calm is known when it ends", eyes, "a.l*10 a.h*10 +250ms cpu=1 +1ms cpu=1 +1s cpu=1 lv:high a.h*20"},
+		{"who came by a lease is too", eyes, "l=12 L12 a.h*10 +250ms cpu=1 +1ms cpu=1 +1s cpu=1 lv:critical a.h*20"},
 		{"above the threshold, held, it sheds; the mark itself is above", eyes, "cpu=0.79 +100ms cpu=0.79 +1s calm cpu=0.8 calm +1ms cpu=0.8 strain ev:c+ cpu=0.9"},
 		{"one peak is none", eyes, "cpu=1 +1ms cpu=0.5 +1s cpu=1 +1ms cpu=0.5 ev: calm"},
 		{"it ends at ClearBelow, held", eyes, "cpu=1 +1ms cpu=1 ev:c+ +10ms cpu=0.73 +1s cpu=0.73 ev:L-elevated,L-normal +1s cpu=0.72 +99ms cpu=0.72 ev: +1ms cpu=0.72 ev:c- calm"},
@@ -360,6 +373,43 @@ func TestRules(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { run(t, tt.cfg, tt.line) })
+	}
+}
+
+func TestTimeless(t *testing.T) {
+	tests := []struct {
+		name  string
+		cfg   Config
+		steps string
+		want  bool
+	}{
+		{"in a calm", door, "a*3", true},
+		{"with signals that are calm", eyes, "cpu=0.5 a", true},
+		{"at a level that is announced", door, "a*4 +2s", true},
+		{"and while one may be", door, "a*4", true},
+		{"not under strain", door, "a*4 x d*4", false},
+		{"nor while it may end", door, "a*4 x d*4 +1s", false},
+		{"after it has", door, "a*4 x d*4 +10s", true},
+		{"not while something is cut", eyes, "cpu=1 +1ms cpu=1", false},
+		{"not where it counts what is turned down", with(door, func(c *Config) { c.Throttle = 2 }), "", false},
+		{"not where it counts who comes", with(door, func(c *Config) { c.Fair = true }), "", false},
+		{"in a forced state", door, "closed a*9 +10s", true},
+		{"not if that ends", door, "closed:1h", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if s := run(t, tt.cfg, tt.steps); s.M.Timeless() != tt.want {
+				t.Errorf("got %v", !tt.want)
+			}
+		})
+	}
+	// Before the shell has looked at the clock, too.
+	m := newTestMachine(door)
+	for range 3 {
+		m.Acquire(0, 1, &patterns.Request{})
+	}
+	if m.Timeless() || m.Wake() != 1 {
+		t.Errorf("a level began, and it wakes at %d", m.Wake())
 	}
 }
 

@@ -168,6 +168,53 @@ func TestCoDelForgetsAnOldQueue(t *testing.T) {
 	}
 }
 
+func TestCoDelForgetsAQueueThatEverybodyLeft(t *testing.T) {
+	s := newScript(t, with(blind, func(c *Config) { c.MaxInFlight, c.MaxWait = 1, Off }))
+	s.run("a w*3 +50ms d g2 c3 c4 d +10s a w*2 +50ms d g6 y")
+}
+
+func TestTheLastOneOfAStandingQueueIsNotShed(t *testing.T) {
+	for waiting, want := range map[int]patterns.Verdict{1: patterns.Grant, 2: patterns.Refuse} {
+		m := newTestMachine(with(blind, func(c *Config) { c.MaxInFlight, c.MaxWait = 1, Off }))
+		now := patterns.Instant(sec)
+		law := &m.queue.laws.codel[2]
+		law.Drop(now, 0, false)
+		law.Drop(now.Add(sec), 0, false)
+		law.Drop(now.Add(sec), 0, false)
+		m.queue.laws.served[2] = now.Add(sec)
+		m.queue.waiting = waiting
+		if d := m.Acquire(now.Add(2*sec), 1, &patterns.Request{Asked: 1}); d.Verdict != want {
+			t.Errorf("%d wait: %+v", waiting, d)
+		}
+	}
+}
+
+func TestTheRateIsAMovingAverage(t *testing.T) {
+	var q queue
+	now := patterns.Instant(sec)
+	end := func(n int, gap time.Duration) {
+		for range n {
+			now = now.Add(gap)
+			q.completed(now, 1)
+		}
+	}
+	end(11, 10*ms)
+	if q.rate != 100 {
+		t.Errorf("%v, want 100", q.rate)
+	}
+	end(20, 5*ms)
+	if want := 0.7*100 + 0.3*200; q.rate != want {
+		t.Errorf("%v, want %v", q.rate, want)
+	}
+	end(1, sec)
+	if want := 0.7*130 + 0.3; q.rate < want-1e-9 || q.rate > want+1e-9 {
+		t.Errorf("%v, want %v", q.rate, want)
+	}
+	if q.rest(); q.rate != 0 {
+		t.Error("not forgotten")
+	}
+}
+
 func TestWhoCannotBeServedInTimeIsShedAtOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -312,6 +359,24 @@ func TestPlacesAreKeptForHigherPrioritiesThatFindNone(t *testing.T) {
 		if snap := s.M.Snapshot(s.Now, patterns.Counts{}); snap.Kept != [levels]float64{} {
 			t.Errorf("queue %d: kept %v", queue, snap.Kept)
 		}
+	}
+}
+
+func TestHowManyPlacesAreKept(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  Config
+		line string
+	}{
+		{door, "a*3 x.n=priority a.c x.c=in-flight"},
+		{hall, "a*2 w*2 x=priority w.c x.c=queue"},
+	} {
+		s := newScript(t, tt.cfg)
+		s.M.strain.on = true // reserves are of a strain
+		s.M.strain.look = patterns.Instant(time.Hour)
+		s.M.rearm()
+		s.M.calmDown()
+		s.M.cutoff.reserve[grades-1], s.M.cutoff.held = 1, true
+		s.run(tt.line)
 	}
 }
 

@@ -97,6 +97,10 @@ func TestOnlyWhatTheOtherSideSaysCounts(t *testing.T) {
 	if n, accepted := s.M.throttle.Counts(s.Now); n != 35 || accepted != 0 {
 		t.Errorf("%d of %d", accepted, n)
 	}
+	s.M.Report(s.Now, patterns.PermitID{ID: 1 << 40}, patterns.Ignored, 0)
+	if n, _ := s.M.throttle.Counts(s.Now); n != 35 {
+		t.Error("what was ignored counts")
+	}
 	// What is shed because of it counts, what is shed for another reason does not.
 	s.run("a x=throttle*9")
 	if n, _ := s.M.throttle.Counts(s.Now); n != 44 {
