@@ -139,7 +139,6 @@ func (m *Machine) amend(slot fingerprint.Key, b *budget, change func(state []uin
 		change(b.state)
 		return
 	}
-	m.elapse(fut, b)
 	change(fut.base)
 	m.replay(fut, b)
 }

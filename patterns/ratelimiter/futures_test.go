@@ -201,3 +201,35 @@ func TestWhereLeasesAreOutNothingIsBookedAhead(t *testing.T) {
 		}
 	}
 }
+
+// What passes in a gap is used up before what is promised, and not on top of all of it.
+func TestWhatPassesInAGapComesBeforeWhatIsPromised(t *testing.T) {
+	for name, take := range map[string]func(*Machine, string) bool{
+		"acquired": func(m *Machine, key string) bool {
+			return m.Acquire(m.hi, 1, request(key, 1)).Verdict == patterns.Grant
+		},
+		"spent": func(m *Machine, key string) bool {
+			return m.Acquire(m.hi, 1, &patterns.Request{Key: key, Spend: true}).Verdict == patterns.Grant
+		},
+		"taken": func(m *Machine, key string) bool { return m.Take(m.hi, request(key, 1)).Allowed },
+	} {
+		for _, key := range []string{"", "k"} {
+			m := newTestMachine(Config{Rate: Rate{10, sec, 4}})
+			m.Take(0, request(key, 4))
+			first := reserved(t, m, key, 4, 400*ms)
+			reserved(t, m, key, 1, 500*ms)
+			last := reserved(t, m, key, 1, 600*ms)
+			m.Cancel(0, first) // 1 at 500 ms, and 1 more: until 700 ms
+			m.Tick(patterns.Instant(550 * ms))
+			if !take(m, key) {
+				t.Fatalf("%s, %q: not in the gap", name, key)
+			}
+			if a := m.Peek(m.hi, request(key, 1)); a.ResetAfter != 250*ms {
+				t.Errorf("%s, %q: whole after %v", name, key, a.ResetAfter)
+			}
+			if m.Cancel(m.hi, last); m.Peek(m.hi, request(key, 1)).ResetAfter != 150*ms {
+				t.Errorf("%s, %q: without the last one whole after %v", name, key, m.Peek(m.hi, request(key, 1)).ResetAfter)
+			}
+		}
+	}
+}

@@ -206,6 +206,7 @@ func TestMachine(t *testing.T) {
 		{"each is told when itself is to be asked again", waits, "a2 a2 a", "g w:200ms w:100ms"},
 		{"who does not wait is refused", waits, "a2 now a", "g r:100ms"},
 		{"who waits is not refused for having waited", with(waits, func(c *Config) { c.MaxWait = 150 * ms }), "a2 +1ms asked1ms a +99ms asked51ms a asked51ms a", "g w:99ms g w:100ms"},
+		{"its wait counts from when it asked", with(waits, func(c *Config) { c.MaxWait = 150 * ms }), "a2 +100ms asked1ms a asked1ms a", "g g r:100ms"},
 		{"but when its turn has become too late", with(waits, func(c *Config) { c.MaxWait = 150 * ms }), "a2 +1ms rate=2/s asked1ms a", "g r:495ms"},
 		{"who waits goes on where nobody may any more", waits, "a2 +1ms no-waiting asked1ms a a", "g w:99ms r:99ms"},
 

@@ -64,6 +64,21 @@ func TestCallersOfOneKeyDoNotWaitForThoseOfAnother(t *testing.T) {
 	}
 }
 
+func TestNobodyJoinsAQueueThatIsClosed(t *testing.T) {
+	h := newHost(t, with(Config{Rate: Rate{10, sec, 1}}, func(c *Config) { c.MaxWaiting = 2 }))
+	h.ask(patterns.Request{})
+	last := h.ask(patterns.Request{})
+	h.operator(func(m *Machine, now patterns.Instant) {
+		m.Reconfigure(now, with(m.cfg, func(c *Config) { c.MaxWaiting = 0 }))
+	})
+	if c := h.ask(patterns.Request{}); causeOf(c.refused) != CauseWaiters {
+		t.Error(c.refused)
+	}
+	if h.pass(sec); last.passed != 100*1e6+1 {
+		t.Errorf("passed at %d", last.passed)
+	}
+}
+
 func TestTheQueuesOfAllKeysAreBoundedTogether(t *testing.T) {
 	m := newTestMachine(with(Config{Rate: Rate{1, sec, 1}}, func(c *Config) { c.MaxWaiting = 2 }))
 	r := &patterns.Request{Key: "k"}
