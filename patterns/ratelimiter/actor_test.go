@@ -515,6 +515,9 @@ func TestGuardsAreFoundByName(t *testing.T) {
 		"MaxKeys":   {Rate: MustParse("1/s"), MaxKeys: NoKeys},
 		"Rate":      {},
 	} {
+		if r, err := actors.Ask[any](t.Context(), l.System(), l.PID(), actors.Reconfigure{Config: c}); err != nil || faultyFields(r.(actors.Refused).Err)[0] != field {
+			t.Errorf("%s is changed by message: %v, %v", field, r, err)
+		}
 		if got, ok := errors.AsType[*patterns.ConfigError](l.Reconfigure(t.Context(), c)); !ok || got.Field != field {
 			t.Errorf("%s is changed: %v", field, got)
 		}

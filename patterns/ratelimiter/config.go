@@ -177,6 +177,22 @@ func (c Config) shards(processors int) int {
 // Validate returns every fault of c at once, joined, each a *patterns.ConfigError.
 func (c Config) Validate() error {
 	f := faults.Of(pattern)
+	c.check(f)
+	return f.Err()
+}
+
+// successor validates next, which is to replace c in a limiter that runs. What callers hold
+// was made for c's Mode, OnFailure and actors.
+func (c Config) successor(next Config) error {
+	f := faults.Of(pattern)
+	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the limiter runs, at %v", c.Mode))
+	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the limiter runs, at %v", c.OnFailure))
+	f.Check(next.withDefaults().keyed() == c.withDefaults().keyed(), "MaxKeys", next.MaxKeys, "cannot be switched on or off while the limiter runs")
+	next.check(f)
+	return f.Err()
+}
+
+func (c Config) check(f *faults.Faults) {
 	checkRates(f, c)
 	f.Check(c.Algorithm.Valid(), "Algorithm", c.Algorithm, "is none")
 	warm := c.Algorithm == WarmUp
@@ -197,7 +213,6 @@ func (c Config) Validate() error {
 		words := c.MaxKeys * c.build(0).Words()
 		f.Check(words <= maxKeyWords, "MaxKeys", c.MaxKeys, fmt.Sprintf("keys of %v would take %d GiB", c.Algorithm, words>>27))
 	}
-	return f.Err()
 }
 
 func checkRates(f *faults.Faults, c Config) {

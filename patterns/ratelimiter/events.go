@@ -19,8 +19,8 @@ type (
 		Note     string // the operator's, if one did it
 	}
 
-	// LimitChanged is the event of a Reconfigure that changed something.
-	LimitChanged struct {
+	// ConfigChanged is the event of a Reconfigure that changed something.
+	ConfigChanged struct {
 		Name     string // the limiter's
 		From, To Config // with the defaults filled in
 		At       time.Time
@@ -57,7 +57,7 @@ func (e StateChanged) Level() slog.Level {
 }
 
 // Level is Info.
-func (LimitChanged) Level() slog.Level { return slog.LevelInfo }
+func (ConfigChanged) Level() slog.Level { return slog.LevelInfo }
 
 // Level is Info: to refuse is what a limiter is for.
 func (Limited) Level() slog.Level { return slog.LevelInfo }
@@ -69,7 +69,7 @@ func (KeyOverflow) Level() slog.Level { return slog.LevelWarn }
 func (e StateChanged) Source() string { return e.Name }
 
 // Source returns the limiter's name.
-func (e LimitChanged) Source() string { return e.Name }
+func (e ConfigChanged) Source() string { return e.Name }
 
 // Source returns the limiter's name.
 func (e Limited) Source() string { return e.Name }
@@ -90,8 +90,8 @@ func (e StateChanged) LogValue() slog.Value {
 }
 
 // LogValue returns the event as a group.
-func (e LimitChanged) LogValue() slog.Value {
-	return eventqueue.Group("limit-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
+func (e ConfigChanged) LogValue() slog.Value {
+	return eventqueue.Group("config-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
 }
 
 // LogValue returns the event as a group.
@@ -111,8 +111,8 @@ func WasLimited(e patterns.Event) bool { _, ok := e.(Limited); return ok }
 // Overflowed reports whether e is a KeyOverflow.
 func Overflowed(e patterns.Event) bool { _, ok := e.(KeyOverflow); return ok }
 
-// WasChanged reports whether e is a LimitChanged.
-func WasChanged(e patterns.Event) bool { _, ok := e.(LimitChanged); return ok }
+// WasChanged reports whether e is a ConfigChanged.
+func WasChanged(e patterns.Event) bool { _, ok := e.(ConfigChanged); return ok }
 
 // noticeEvery is how far apart two events about the same trouble are.
 const noticeEvery = time.Second

@@ -11,11 +11,10 @@ import (
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
-	"github.com/bulwark-go/bulwark/patterns/internal/faults"
 )
 
 // Limiter is a caller's handle on a rate limiter. It is safe for concurrent use. Snapshot,
-// Inspect, Operate, Stop and PID are those of actors.Sharded.
+// Reconfigure, Operate, TryAcquire, Stop and PID are those of actors.Sharded.
 //
 // A key is whatever has the rates to itself: a user, a tenant, a route. The empty key is
 // that of all requests without one, which have them together.
@@ -149,21 +148,6 @@ func (l *Limiter) RemoveOverride(ctx context.Context, key string) (bool, error) 
 	return o.(Overridden).Before, nil
 }
 
-// Reconfigure changes the limiter's rules while it runs, for every key, and keeps what was
-// used; see Machine.Reconfigure. The error names every bad field, and those that cannot be
-// changed: Mode, OnFailure, and whether keys mean something.
-func (l *Limiter) Reconfigure(ctx context.Context, c Config) error {
-	f := faults.Of(pattern)
-	const problem = "cannot be changed while it runs"
-	f.Check(c.Mode == l.cfg.Mode, "Mode", c.Mode, problem)
-	f.Check(c.OnFailure == l.cfg.OnFailure, "OnFailure", c.OnFailure, problem)
-	f.Check(c.withDefaults().keyed() == l.cfg.keyed(), "MaxKeys", c.MaxKeys, "cannot be switched on or off while it runs")
-	if err := errors.Join(c.Validate(), f.Err()); err != nil {
-		return err
-	}
-	return l.Sharded.Reconfigure(ctx, c)
-}
-
 // Reset forgets what was used, by all keys, and ends a forced state.
 func (l *Limiter) Reset(ctx context.Context) error {
 	return l.Operate(ctx, patterns.Operation{Kind: patterns.Reset})
@@ -214,7 +198,7 @@ func (l *Limiter) wrap(s *actors.Sharded[Config, Snapshot]) *Limiter {
 
 func (l *Limiter) spec() actors.Spec[Config, Snapshot] {
 	return actors.Spec[Config, Snapshot]{
-		Pattern: pattern, Config: l.cfg, Validate: Config.Validate,
+		Pattern: pattern, Config: l.cfg, Validate: l.cfg.successor,
 		Mode: l.cfg.Mode, OnFailure: l.cfg.OnFailure, Merge: merge,
 		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
 			return NewMachine(Params{

@@ -129,7 +129,7 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	m.lent.withhold(m.hi, m.single)
 	m.forget()
 	if m.shard == 0 {
-		m.events.Put(LimitChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
+		m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	}
 	m.dirty = true
 }

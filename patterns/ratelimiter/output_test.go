@@ -97,7 +97,7 @@ func TestEventsTellTheStory(t *testing.T) {
 		"INFO limited cause=rate rate=1/second refused=4",
 		"INFO state-changed from=limiting to=forced-open cause=forced epoch=2",
 		"INFO state-changed from=forced-open to=limiting cause=forced-elapsed epoch=3",
-		"INFO limit-changed from=1/second to=2/second",
+		"INFO config-changed from=1/second to=2/second",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -133,7 +133,7 @@ func TestEventsAreKnownByTheirKind(t *testing.T) {
 	}{
 		{Limited{}, [3]bool{true, false, false}},
 		{KeyOverflow{}, [3]bool{false, true, false}},
-		{LimitChanged{}, [3]bool{false, false, true}},
+		{ConfigChanged{}, [3]bool{false, false, true}},
 		{StateChanged{}, [3]bool{}},
 	} {
 		if got := [3]bool{WasLimited(tt.e), Overflowed(tt.e), WasChanged(tt.e)}; got != tt.want {
