@@ -14,12 +14,12 @@ import (
 var _ patterns.Event = GaveUp{}
 
 func TestABadConfigIsRefusedWithEveryFault(t *testing.T) {
-	o, err := OneForOne(Config{Intensity: intensity.Config{Restarts: -7, Period: -7}})
-	if o != nil || err == nil {
+	s, err := OneForOne(Config{Intensity: intensity.Config{Restarts: -7, Period: -7}})
+	if s != nil || err == nil {
 		t.Fatalf("got %v", err)
 	}
 	fault, ok := errors.AsType[*patterns.ConfigError](err)
-	if !ok || fault.Field != "Restarts" || !strings.Contains(err.Error(), "Period") {
+	if !ok || fault.Field != "Intensity.Restarts" || !strings.Contains(err.Error(), "Period") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -49,8 +49,8 @@ func TestGaveUpLogsItsFields(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	e := GaveUp{Name: "n", Supervisor: "boss", Child: "boss/a", Reason: "ouch", Cause: CauseIntensity, Directive: Escalate}
 	log.Log(t.Context(), e.Level(), "x", slog.Any("event", e))
-	want := "level=WARN msg=x event.name=n event.supervisor=boss event.child=boss/a event.reason=ouch " +
-		"event.cause=intensity event.directive=escalate\n"
+	want := "level=WARN msg=x event.event=gave-up event.name=n event.supervisor=boss event.child=boss/a " +
+		"event.reason=ouch event.cause=intensity event.directive=escalate event.at=0001-01-01T00:00:00.000Z\n"
 	if _, got, _ := strings.Cut(out.String(), " "); got != want {
 		t.Errorf("got %q", got)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
 // ErrTooManyRestarts is matched by the reason that is handed up when an intensity
@@ -34,3 +36,43 @@ func (e *TooManyRestartsError) Unwrap() []error {
 	}
 	return []error{ErrTooManyRestarts}
 }
+
+// ErrAway is matched by the reason with which the mailbox of a child refuses messages
+// while the child is suspended.
+var ErrAway = errors.New("actor is away")
+
+// AwayError is that reason. It matches ErrAway and patterns.ErrRejected.
+type AwayError struct {
+	Child string // its id
+	State State  // what it is in
+	Cause Cause  // why
+	// RetryAt is when that ends at the earliest. Zero if nobody knows.
+	RetryAt time.Time
+}
+
+// Error says who is away, and until when.
+func (e *AwayError) Error() string {
+	msg := fmt.Sprintf("actor %s is %v (%s)", e.Child, e.State, e.Cause)
+	if !e.RetryAt.IsZero() {
+		msg += ", retry at " + e.RetryAt.Format(time.RFC3339)
+	}
+	return msg
+}
+
+// Is matches ErrAway and patterns.ErrRejected.
+func (e *AwayError) Is(target error) bool { return target == ErrAway || target == patterns.ErrRejected }
+
+// RetryAfter is how long from now RetryAt is; 0 if it passed or is unknown.
+func (e *AwayError) RetryAfter() time.Duration {
+	if e.RetryAt.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(e.RetryAt))
+}
+
+var (
+	// ErrNotSupervised: no strategy of this package supervises that actor.
+	ErrNotSupervised = errors.New("actor is not supervised by package supervisor")
+	// ErrNotWaiting: there is nothing to release the actor from.
+	ErrNotWaiting = errors.New("actor is not waiting for a restart")
+)

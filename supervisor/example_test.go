@@ -50,7 +50,7 @@ func ExampleOneForOne() {
 		case string:
 			c.Send(c.Children()[0], msg)
 		}
-	}, supervision)
+	}, supervision.Supervise)
 
 	pid := system.Root.Spawn(boss)
 	for range 3 {

@@ -24,6 +24,7 @@ type kit struct {
 	mu     sync.Mutex
 	notes  []string // what actors noted
 	gaveUp []GaveUp
+	seen   []any    // other events of this package
 	logs   []string // level and message of what was logged at Warn or above
 	doom   bool     // the logger panics
 }
@@ -39,10 +40,13 @@ func bubble(t *testing.T, f func(k *kit)) {
 			return slog.New(k)
 		}))
 		k.system.EventStream.Subscribe(func(e any) {
-			if e, ok := e.(GaveUp); ok {
-				k.mu.Lock()
-				defer k.mu.Unlock()
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			switch e := e.(type) {
+			case GaveUp:
 				k.gaveUp = append(k.gaveUp, e)
+			case ChildChanged, ChildRestarted, ChildrenChanged:
+				k.seen = append(k.seen, e)
 			}
 		})
 		f(k)
@@ -62,7 +66,7 @@ func (k *kit) Handle(_ context.Context, r slog.Record) error {
 	if k.doom && r.Level >= slog.LevelWarn {
 		panic("the logger is broken")
 	}
-	if r.Level >= slog.LevelWarn {
+	if r.Level >= slog.LevelWarn && r.Message != "supervised child restarted" {
 		k.logs = append(k.logs, r.Level.String()+" "+r.Message)
 	}
 	return nil
@@ -123,11 +127,11 @@ func (k *kit) events() []GaveUp {
 
 func must(t *testing.T, cfg Config, opts ...Option) actor.PropsOption {
 	t.Helper()
-	o, err := OneForOne(cfg, opts...)
+	s, err := New(cfg, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return s.Supervise
 }
 
 // fail makes a child panic with reason.

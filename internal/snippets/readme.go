@@ -116,7 +116,7 @@ func supervise(newWorker actor.Producer) (*actor.Props, error) {
 		if _, ok := c.Message().(*actor.Started); ok {
 			c.Spawn(actor.PropsFromProducer(newWorker))
 		}
-	}, strategy)
+	}, strategy.Supervise)
 	// endregion
 	return pool, nil
 }

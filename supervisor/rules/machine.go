@@ -241,6 +241,22 @@ func (m *Machine) Dismiss(now patterns.Instant, id ID) bool {
 	return true
 }
 
+// Retire says that a child is about to stop in good order, and stays away: from now on
+// it is Temporary. One that is suspended is told to stop at once. It reports whether
+// there is such a child.
+func (m *Machine) Retire(now patterns.Instant, id ID) bool {
+	m.at(now)
+	c := m.children.get(id)
+	if c == nil {
+		return false
+	}
+	c.kind = Temporary
+	if c.down {
+		m.stop(c, CauseDismissed)
+	}
+	return true
+}
+
 // Leave says that the supervising actor stops, restarts, or is to be stopped in good
 // order: from now on nobody is restarted. Children that are suspended could not finish
 // what they have, and are stopped. Enter ends that.

@@ -66,6 +66,19 @@ func TestOneForOne(t *testing.T) {
 			{0, "gone a", "a stopping>stopped dismissed"},
 			{0, "dismiss a", "no"},
 		}},
+		{"one that retires stays away as well", Config{}, false, "a:permanent b:permanent", []line{
+			{0, "retire a", ""},
+			{0, "gone a", "a running>stopped "},
+			{0, "retire a", "no"},
+			{0, "retire b", ""},
+			{0, "fail b", "b running>stopping temporary, stop b"},
+		}},
+		{"and is told to stop if it could not by itself", Config{Quarantine: QuarantineConfig{Failures: 1}}, false, "a:permanent", []line{
+			{0, "fail a", "restart a"},
+			{0, "fail a", "a running>quarantined too-often"},
+			{0, "retire a", "a quarantined>stopping dismissed, stop a"},
+			{0, "gone a", "a stopping>stopped dismissed"},
+		}},
 		{"one that fails while it stops is told to stop again", Config{}, false, "a", []line{
 			{0, "dismiss a", "a running>stopping dismissed, stop a"},
 			{0, "fail a", "stop a"},

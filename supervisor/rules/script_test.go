@@ -55,6 +55,10 @@ func (s *script) do(at int, line string) string {
 		if !s.m.Dismiss(now, id(words[1])) {
 			return "no"
 		}
+	case "retire":
+		if !s.m.Retire(now, id(words[1])) {
+			return "no"
+		}
 	case "settled":
 		n, _ := strconv.Atoi(words[1])
 		s.m.Settled(uint64(n))
