@@ -78,7 +78,7 @@ func (s *shell) endOrder(h *holder) {
 // extend asks for permits until the window is full or there are no more. Then the
 // producer has a place in the queue.
 func (s *shell) extend(h *holder) {
-	for k := h.credit; k != nil && k.standing == nil && len(k.permits) < k.window; {
+	for k := h.credit; k != nil && k.wants(); {
 		c := k.ask(h)
 		s.serving = c
 		d := s.admit(&c.request)
@@ -161,6 +161,9 @@ func (k *credit) ask(h *holder) *call {
 // refused ends the standing order of a producer that is told why.
 func (k *credit) refused() { k.window, k.standing = 0, nil }
 
+// wants reports that the producer is to ask for another permit.
+func (k *credit) wants() bool { return k.standing == nil && len(k.permits) < k.window }
+
 // over reports that the producer wants nothing more and has nothing.
 func (k *credit) over() bool { return k.window == 0 && len(k.permits) == 0 && k.standing == nil }
 
@@ -186,12 +189,20 @@ func (s *shell) done(sender *actor.PID, msg Done) {
 	if s.crashes != nil {
 		s.crashes.before(msg)
 	}
+	k := h.credit
+	if s.waiters.count > 0 && k.wants() && len(ending) > 0 { // it takes turns with those who wait
+		s.counts.Asked++
+		s.stand(k.ask(h), false)
+	}
 	for _, id := range ending {
 		if s.ledger.find(id) != nil {
 			s.report(id, msg.Outcome, 0)
 		}
 	}
 	s.ending = nil
+	if k.standing != nil { // in a line that no report may have been about
+		s.pumpKey(k.request.Key)
+	}
 	s.extend(h)
 	s.sendDemand()
 	s.dismiss(h)

@@ -28,6 +28,7 @@ type desk struct {
 
 	then      func(m *desk) // what the next Acquire does besides, which is dirty then
 	broken    bool          // Check fails
+	refuse    bool          // everybody
 	granted   []string      // keys, in order
 	waited    []time.Duration
 	joins     []deskJoin
@@ -128,7 +129,7 @@ func (m *desk) Acquire(now patterns.Instant, id uint64, r *patterns.Request) pat
 	}
 	key, w := m.key(r.Key), max(1, r.Weight)
 	switch {
-	case w > m.cfg.Limit:
+	case w > m.cfg.Limit, m.refuse:
 		d.Verdict, d.Err = patterns.Refuse, errDeskNever
 		return d
 	case m.used[key] > m.cfg.Limit-w:

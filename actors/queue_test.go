@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -584,6 +586,97 @@ func TestNobodyWaitsWhomTheRulesForgetToRefuse(t *testing.T) {
 					t.Errorf("%+v", got)
 				}
 			})
+		})
+	}
+}
+
+// shallow runs f on a small stack: a recursion of one level for each of many who wait would
+// end the process.
+func shallow(f func()) {
+	defer debug.SetMaxStack(debug.SetMaxStack(1 << 20))
+	f()
+}
+
+func TestManyWhoWait(t *testing.T) {
+	const n = 10_000
+	for _, order := range orders {
+		t.Run(order.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				guards := actorstest.NewRegistry(t)
+				g := spawnDesk(t, guards, deskConfig{Limit: 2 * n, Order: order, Waiting: n, MaxWait: time.Hour, FreesAll: true})
+				g.machine.forgetful = true
+				in := newInbox(t, guards.System())
+				in.quiet.Store(true)
+				key := func(i int) string { return strconv.Itoa(i % 500) }
+				come := func() {
+					for i := range n {
+						in.ask(g.PID(), actors.Acquire{Ref: uint64(i), Key: key(i), Holder: in.pid})
+					}
+					synctest.Wait()
+					if got := g.snapshot(t); got.Waiting != n {
+						t.Fatalf("%d wait", got.Waiting)
+					}
+				}
+				gone := func(how string) {
+					synctest.Wait()
+					if got := g.snapshot(t); got.Waiting != 0 {
+						t.Errorf("%s: %d wait", how, got.Waiting)
+					}
+				}
+				limit := func(limit int) {
+					c := g.machine.cfg
+					c.Limit = limit
+					if err := g.Reconfigure(t.Context(), c); err != nil {
+						t.Error(err)
+					}
+				}
+				for i := range 500 {
+					acquire(t, g, patterns.Request{Key: key(i)})
+				}
+				limit(1)
+				come()
+				shallow(func() { limit(2 * n) })
+				gone("granted")
+				guards.System().Root.Send(g.PID(), actors.Release{Holder: in.pid})
+				limit(1)
+				come()
+				shallow(func() {
+					time.Sleep(time.Hour)
+					synctest.Wait()
+				})
+				gone("expired")
+				come()
+				for _, to := range orders {
+					g.reorder(t, to)
+				}
+				shallow(func() { guards.System().Root.Send(g.PID(), actors.Release{Holder: in.pid}) })
+				gone("cancelled")
+				g.reorder(t, order)
+				come()
+				ended, cancel := context.WithCancel(t.Context())
+				cancel()
+				shallow(func() { _ = g.Stop(ended) })
+				gone("stopped")
+			})
+		})
+	}
+}
+
+func TestAnAlarmThatComesSoonerIsHeard(t *testing.T) {
+	for _, order := range orders {
+		synctest.Test(t, func(t *testing.T) {
+			guards := actorstest.NewRegistry(t)
+			g := spawnDesk(t, guards, deskConfig{Limit: 100, Order: order, Waiting: 100, Every: 10 * time.Second})
+			in := newInbox(t, guards.System())
+			start := time.Now()
+			first := acquire(t, g, patterns.Request{})
+			acquire(t, g, patterns.Request{Weight: 3}) // at 10 s
+			queue(t, in, g, actors.Acquire{})          // at 40 s
+			first.Release()                            // at 30 s
+			nextAs[actors.Granted](t, in)
+			if took := time.Since(start); took != 30*time.Second {
+				t.Errorf("%v: granted after %v", order, took)
+			}
 		})
 	}
 }
