@@ -187,6 +187,10 @@ func (s *shell) admit(r *patterns.Request) patterns.Decision {
 		return s.unlessNoWait(r)
 	}
 	d := s.decide(r)
+	if d.Verdict == patterns.Wait && d.Dirty && s.lessor != nil { // leases have ended: what they held may be enough
+		s.foldCells(s.now())
+		d = s.decide(r)
+	}
 	if s.crashes != nil {
 		s.crashes.after(Acquire{})
 	}

@@ -3,6 +3,8 @@ package bulkhead
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +211,41 @@ func TestSlotsOfLeasesComeBackToWhoWaitsForThem(t *testing.T) {
 					t.Errorf("%+v", s)
 				}
 			})
+		})
+	}
+}
+
+// Nobody is refused for want of slots that are only lent, and that nobody uses.
+func TestATryGetsWhatIsLentAndNotUsed(t *testing.T) {
+	for _, waiting := range []int{0, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			guards := actorstest.NewRegistry(t)
+			for i := range 30 { // which cell a goroutine comes to is not said
+				b, err := Spawn(guards, fmt.Sprint(i), Config{MaxConcurrent: 100, MaxWaiting: waiting, Mode: patterns.Leased(8, 0)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				for ; ; n++ {
+					if _, err := b.TryAcquire(); err != nil {
+						break
+					}
+					var wg sync.WaitGroup
+					for range 4 {
+						wg.Go(func() {
+							p, _ := b.TryAcquire()
+							p.Report(patterns.Success)
+						})
+					}
+					wg.Wait()
+				}
+				if s := b.settled(t); n != 100 || s.Active != 100 {
+					t.Errorf("%d got slots, %d are taken", n, s.Active)
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = guards.Shutdown(ctx) // with all of them out
 		})
 	}
 }
