@@ -87,7 +87,7 @@ func (m *Machine) adopt(c Config) {
 // never be granted it refuses with a *WeightError.
 func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	m.settle(now)
-	if m.hot || m.short || r.Weight > 1 || r.Asked != 0 || m.pending >= m.limit {
+	if m.hot || m.short || r.Weight > 1 || r.Asked != 0 { // otherwise there is room below the high water mark
 		return m.acquireAny(id, r)
 	}
 	m.add(1)

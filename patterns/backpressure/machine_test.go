@@ -274,7 +274,7 @@ func TestTheValve(t *testing.T) {
 		{"the epoch begins when it gets hot", small, "e1 a*4 e2 d*3 e2 a*3 e3"},
 		{"leases are an eighth of the room below the high water mark", Config{}, "l=64 n64 l=64 L128 n0 a*700 l=12 n712 l=11 n723 L23 n700"},
 		{"and there are none of one permit", Config{MaxPending: 19, HighWater: 16, LowWater: 3}, "l=2 l=0 n2"},
-		{"nor while hot", small, "a*4 l=0"},
+		{"nor while hot, though there is room", Config{MaxPending: 64, HighWater: 48, LowWater: 4}, "a*48 d*30 hot l=0 d*14 calm l=5"},
 		{"a lease that comes back cools", Config{MaxPending: 20, HighWater: 18, LowWater: 1, MaxWaiting: 9}, "l=2 a*16 hot w*3 d*15 hot L2 calm g17,18,19"},
 		{"a heavy one ends leases, so that it is not overtaken", with(Config{MaxPending: 64, HighWater: 48, LowWater: 4}, func(c *Config) { c.Mode = patterns.Leased(0, 0) }), "e1 l=6 a*20 w:60 e2 l=0 w L6 d*20 g21 hot"},
 		{"a lower maximum keeps what is pending", small, "a*3 max=2/2/1 hot n3 xh:3 w d d g5 n2 hot"},
@@ -333,11 +333,14 @@ func TestWhatIsOnlyLentIsNoPressure(t *testing.T) {
 	if s := m.Snapshot(2, patterns.Counts{}); s.Heats != 0 || len(slices.Collect(m.Drain())) != 0 {
 		t.Errorf("%+v", s)
 	}
-	for i := range uint64(lent) {
-		m.Acquire(2, 50+i, &patterns.Request{})
+	m = newTestMachine(m.cfg)
+	lent = m.Lease(1, 64)
+	m.Acquire(1, 1, &patterns.Request{Weight: 48})
+	if m.SettleLease(1, 1, patterns.Tally{Unused: lent}); !m.hot {
+		t.Error("it is hot without what was lent")
 	}
-	m.Tick(3)
-	m.SettleLease(3, 1, patterns.Tally{Unused: 1}) // too late
+	m.Tick(2)
+	m.SettleLease(2, 1, patterns.Tally{Unused: 1}) // too late
 	if got := slices.Collect(m.Drain()); !m.hot || len(got) != 1 {
 		t.Errorf("hot %v, %v", m.hot, got)
 	}
@@ -405,6 +408,20 @@ func TestTheClockIsReadAsLongAsSomebodyWaits(t *testing.T) {
 		if w := s.M.Snapshot(s.Now, patterns.Counts{}).Waits; leave[0] == 'd' && (w.Count() != 1 || w.Max < 2*time.Second-1) {
 			t.Errorf("waited for %v", w.Max)
 		}
+	}
+}
+
+func TestTheClockIsReadWhileSomebodyLessImportantWaits(t *testing.T) {
+	m := newTestMachine(with(small, func(c *Config) { c.MaxPending, c.HighWater = 9, 9 }))
+	m.Acquire(1, 1, &patterns.Request{Weight: 3})
+	m.Acquire(1, 2, &patterns.Request{Weight: 8, Priority: patterns.Low})
+	for _, p := range []patterns.Priority{patterns.Normal, patterns.High} {
+		if d := m.Acquire(2, 3, &patterns.Request{Priority: p}); d.Verdict != patterns.Grant || m.Timeless() {
+			t.Errorf("%v: %+v", p, d)
+		}
+	}
+	if d := m.Acquire(2, 4, &patterns.Request{Priority: patterns.Low}); d.Verdict != patterns.Grant || !d.Dirty || !m.Timeless() {
+		t.Errorf("of its own priority: %+v", d)
 	}
 }
 
