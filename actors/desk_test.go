@@ -83,6 +83,7 @@ type (
 		Dirty bool
 	}
 	deskBad    struct{}
+	deskDo     func(*desk)
 	deskAnswer struct {
 		Shard  int
 		Used   int
@@ -118,6 +119,11 @@ func (m *desk) key(key string) string {
 
 func (*desk) Timeless() bool   { return false }
 func (m *desk) Measured() bool { return m.cfg.Measured }
+
+func (m *desk) Wake() patterns.Instant {
+	m.trip("Wake")
+	return patterns.Never
+}
 
 func (m *desk) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	m.trip("Acquire")
@@ -242,6 +248,8 @@ func (m *desk) Consult(now patterns.Instant, question any) (c patterns.Consultat
 		delete(m.next, m.key(q.Key))
 		m.freed = m.key(q.Key)
 		c.Dirty, c.Freed = q.Dirty, true
+	case deskDo:
+		q(m)
 	case deskBad:
 		return patterns.Consultation{Err: errDeskBad}
 	default:

@@ -19,14 +19,18 @@ import (
 // rules is what every toy machine has and needs no variation of.
 type rules struct {
 	epoch   uint64
-	panicIn string        // the method of that name panics once
+	panicIn string        // the method of that name panics once,
+	panicOn int           // when it is called for the n-th time
 	hold    chan struct{} // the next Snapshot waits for it
 	holding chan struct{} // and says so by closing this
 }
 
 func (m *rules) trip(method string) {
 	if m.panicIn == method {
-		m.panicIn = ""
+		if m.panicOn--; m.panicOn > 0 {
+			return
+		}
+		m.panicIn, m.panicOn = "", 0
 		panic("rules panic in " + method)
 	}
 }
