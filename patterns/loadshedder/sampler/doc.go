@@ -18,11 +18,13 @@
 // after the first, nor after one that went back, as it does for a process that was moved.
 // ErrPending, ErrUnavailable and ErrOff tell what is to be expected from what went wrong.
 //
-// One Read takes about a tenth of a millisecond, most of it the kernel's time for
-// memory.stat, and makes no garbage within limits: files stay open, and buffers are used
-// again. Where the machine's CPU or memory is asked for, gopsutil allocates. Limits are
-// read every time, so that they may change while the process runs; the groups are looked
-// for again when the process is in others, when a file is gone, and once a minute.
+// Within limits a Read of all signals takes less than a tenth of a millisecond, most of it
+// the kernel's, and makes no garbage: files stay open, and buffers are used again. Where
+// the machine's CPU or memory is asked for it takes twice that, and gopsutil allocates
+// some kilobytes. On machines with thousands of groups the kernel may take long over
+// memory.stat, which only Memory needs. Limits are read every time, so that they may
+// change while the process runs; the groups are looked for again when the process is in
+// others, when a file is gone, and once a minute.
 //
 // A Sampler decides nothing, smooths nothing and starts nothing.
 package sampler
