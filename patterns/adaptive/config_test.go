@@ -116,27 +116,49 @@ func TestWhatCallersHoldIsFixedWhileTheLimiterRuns(t *testing.T) {
 	}
 }
 
-// What a field's comment says after "Default" is what the zero value becomes.
+// What a field's comment says after "Default", and the page in its last column, is what the
+// zero value becomes.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
+	rows := map[string]string{}
+	row := regexp.MustCompile("^\\| `([\\w.]+)` \\|.*\\| ([^|]*) \\|$")
+	for _, line := range lines(t, pageFile) {
+		if m := row.FindStringSubmatch(line); m != nil {
+			rows[m[1]] = strings.Trim(strings.FieldsFunc(m[2], func(r rune) bool { return r == ';' || r == ' ' })[0], "`")
+		}
+	}
+	fields := 0
 	for file, filled := range map[string]any{
 		"config.go": Config{}.withDefaults(), "aimd.go": AIMD{}.withDefaults(), "vegas.go": Vegas{}.withDefaults(),
-		"gradient.go": Gradient{}.withDefaults(), "gradient2.go": Gradient2{}.withDefaults(), "knee.go": Knee{}.withDefaults(), "windowed.go": Window{}.withDefaults(),
+		"gradient.go": Gradient{}.withDefaults(), "gradient2.go": Gradient2{}.withDefaults(), "knee.go": Knee{}.withDefaults(),
+		"windowed.go": Window{}.withDefaults(),
 	} {
 		def := reflect.ValueOf(filled)
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
+		prefix := def.Type().Name() + "."
+		if prefix == "Config." {
+			prefix = ""
+		}
 		said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
 		for _, f := range structFields(parsed, def.Type().Name()) {
+			fields++
 			name := f.Names[0].Name
 			m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
 			if m == nil {
 				t.Errorf("%s: the comment of %s says no default", file, name)
-			} else if is := def.FieldByName(name); !says(m[1], is) {
-				t.Errorf("%s: the comment of %s says %s, the default is %v", file, name, m[1], is)
+				continue
+			}
+			for where, text := range map[string]string{"comment": m[1], "page": rows[prefix+name]} {
+				if is := def.FieldByName(name); !says(text, is) {
+					t.Errorf("%s: the %s says %s is %q, and it is %v", file, where, name, text, is)
+				}
 			}
 		}
+	}
+	if len(rows) != fields {
+		t.Errorf("%d rows on the page for %d fields", len(rows), fields)
 	}
 }
 

@@ -16,7 +16,7 @@ func fuzzConfig(b byte) Config {
 		c.Partitions = Guarantee(map[string]float64{"a": 0.5, "b": 0.2})
 	}
 	if b&32 != 0 {
-		c.MaxWaiting = 10
+		c.MaxWaiting, c.Queue, c.MaxWait = 5, Queue(b>>6+b&1)%queues, time.Duration(b&1)*ms
 	}
 	if b&64 != 0 {
 		c.MaxLatency = ms
@@ -53,8 +53,23 @@ func fuzzStep(h *host, op byte, arg int) {
 			h.report(arg%len(h.out), patterns.Outcome(arg%4), time.Duration(arg*arg)*ms/4)
 		}
 	case 4:
-		if len(h.out) > 0 {
+		switch r := (patterns.Request{Key: string(rune('a' + arg%7)), Priority: patterns.Priority(arg%5 - 2), Asked: max(h.now-patterns.Instant(arg)*patterns.Instant(ms), 1)}); {
+		case arg < 10 && len(h.out) > 0:
 			h.release(arg % len(h.out))
+		case arg < 20: // somebody's turn
+			if d := h.acquire(r); d.Verdict == patterns.Wait && h.m.Again() <= h.now {
+				h.t.Fatalf("again at %d, and it is %d", h.m.Again(), h.now)
+			}
+		case arg < 28:
+			r.Deadline, r.NoWait = h.now+patterns.Instant(arg), arg == 27
+			until, _, err := h.m.Join(h.now, &r, patterns.Queue{Waiting: arg - 20, Total: arg - 20, Ahead: arg - 20})
+			if err == nil && until <= h.now {
+				h.t.Fatalf("waits until %d, and it is %d", until, h.now)
+			}
+		default:
+			if _, err := h.m.Expired(h.now, &r); err == nil {
+				h.t.Fatal("expired without a reason")
+			}
 		}
 	case 5:
 		n := h.m.Lease(h.now, arg)

@@ -157,6 +157,41 @@ func promised(t *testing.T, name string, sc score) {
 	}
 }
 
+// A queue in front has callers wait who could not be served at once, and nobody work for
+// them in vain.
+func TestAQueueInFrontWastesNoWork(t *testing.T) {
+	best := readBest(t)
+	for q := range queues {
+		queued := func(c *Config) { c.MaxWaiting, c.Queue, c.RefuseFrom = 50, q, float64(q%2)*2 }
+		for _, s := range simulation.Scenarios() {
+			for _, s := range seeded(s) {
+				sc := run(s, newSubject(Knee{}, queued), best[bestKey(s)])
+				least, most := 0.94, 5.0
+				if s.Name == "bursts" {
+					least = 0.98
+				}
+				if s.Name == "slowdown" { // whose first second is all that is in the queue
+					least = 0.92
+				}
+				if !(sc.goodput >= least) || sc.p99 > most {
+					t.Errorf("%v, %s, seed %d: goodput %.3f, p99 %.1f", q, s.Name, s.Seed, sc.goodput, sc.p99)
+				}
+			}
+		}
+		for _, s := range seeded(simulation.Priorities()) {
+			if critical, goodput := priorities(s, newSubject(Knee{}, queued)); critical < 0.995 || goodput < 0.92 {
+				t.Errorf("%v, seed %d: %.4f of the critical calls, and goodput %.3f of capacity", q, s.Seed, critical, goodput)
+			}
+		}
+		for _, s := range seeded(simulation.NoisyTenant()) {
+			fair := func(c *Config) { c.Fair = true }
+			if jain, goodput := tenancy(s, newSubject(Knee{}, queued, fair)); jain < 0.98 || goodput < 0.95 {
+				t.Errorf("%v, seed %d: Jain %.4f, and goodput %.3f of capacity", q, s.Seed, jain, goodput)
+			}
+		}
+	}
+}
+
 func TestCriticalCallsGetThroughAtThreeTimesCapacity(t *testing.T) {
 	for _, s := range seeded(simulation.Priorities()) {
 		if critical, goodput := priorities(s, newSubject(Knee{})); critical < 0.995 || goodput < 0.95 {
