@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/goleak"
+
+	"github.com/bulwark-go/bulwark/mailbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,6 +31,8 @@ type kit struct {
 	seen   []any    // other events of this package
 	logs   []string // level and message of what was logged at Warn or above
 	doom   bool     // the logger panics
+
+	ours bool // actors have a mailbox of ours
 }
 
 // bubble runs f with an actor system of its own in fake time.
@@ -53,6 +59,20 @@ func bubble(t *testing.T, f func(k *kit)) {
 		synctest.Wait()
 		k.system.Shutdown()
 		time.Sleep(2 * k.system.Config.DeadLetterThrottleInterval)
+	})
+}
+
+// bubbles runs f with actors that have proto.actor's mailboxes, and with such that have
+// ours.
+//
+//bulwark:bubble
+func bubbles(t *testing.T, f func(k *kit)) {
+	t.Helper()
+	t.Run("proto.actor's mailbox", func(t *testing.T) {
+		bubble(t, f)
+	})
+	t.Run("ours", func(t *testing.T) {
+		bubble(t, func(k *kit) { k.ours = true; f(k) })
 	})
 }
 
@@ -90,7 +110,10 @@ func (k *kit) noted(want string) {
 		b, _, _ = strings.Cut(b, " ")
 		return strings.Compare(a, b)
 	}
-	wanted := strings.Split(want, ", ")
+	wanted := strings.FieldsFunc(want, func(r rune) bool { return r == ',' })
+	for i := range wanted {
+		wanted[i] = strings.TrimSpace(wanted[i])
+	}
 	slices.SortStableFunc(wanted, byActor)
 	slices.SortStableFunc(k.notes, byActor)
 	if !slices.Equal(k.notes, wanted) {
@@ -134,6 +157,9 @@ func must(t *testing.T, cfg Config, opts ...Option) actor.PropsOption {
 	return s.Supervise
 }
 
+// echo makes the receiver answer with the same.
+type echo string
+
 // fail makes a child panic with reason.
 type fail struct{ reason any }
 
@@ -146,6 +172,9 @@ type spawn struct {
 // actorOf returns props of an actor that notes its life under name and what it is
 // told, starts children when it starts, and panics when told so.
 func (k *kit) actorOf(name string, children []spawn, opts ...actor.PropsOption) *actor.Props {
+	if k.ours {
+		opts = append([]actor.PropsOption{actor.WithMailbox(mailbox.Producer(mailbox.Config{}))}, opts...)
+	}
 	return actor.PropsFromFunc(func(c actor.Context) {
 		switch msg := c.Message().(type) {
 		case *actor.Started:
@@ -161,6 +190,16 @@ func (k *kit) actorOf(name string, children []spawn, opts ...actor.PropsOption) 
 			k.note(name + " stopped")
 		case string:
 			k.note(name + " " + msg)
+		case echo:
+			c.Respond(msg)
+		case wait:
+			<-msg.until
+		case func():
+			msg()
+		case spawn:
+			if _, err := c.SpawnNamed(msg.props, msg.name); err != nil {
+				k.t.Errorf("spawning %s: %v", msg.name, err)
+			}
 		case fail:
 			panic(msg.reason)
 		}
@@ -186,4 +225,117 @@ func (k *kit) root(props *actor.Props, name string) {
 func (k *kit) send(id string, msg any) {
 	k.system.Root.Send(k.system.NewLocalPID(id), msg)
 	synctest.Wait()
+}
+
+func (k *kit) pid(id string) *actor.PID { return k.system.NewLocalPID(id) }
+
+// ask sends a request, which waits for an hour for its answer.
+func (k *kit) ask(id string, msg any) *actor.Future {
+	return k.system.Root.RequestFuture(k.pid(id), msg, time.Hour)
+}
+
+// answered checks that f has an answer, at once, and returns it.
+func (k *kit) answered(f *actor.Future) any {
+	k.t.Helper()
+	before := time.Now()
+	res, err := f.Result()
+	if err != nil || time.Since(before) != 0 {
+		k.t.Errorf("answered (%v, %v) after %v", res, err, time.Since(before))
+	}
+	return res
+}
+
+// works checks that an actor serves what it is asked, at once.
+func (k *kit) works(ids ...string) {
+	k.t.Helper()
+	for _, id := range ids {
+		if got := k.answered(k.ask(id, echo(id))); got != echo(id) {
+			k.t.Errorf("%s answered %v", id, got)
+		}
+	}
+}
+
+// sleep lets time pass, and waits until the system is idle.
+//
+//bulwark:bubble
+func (k *kit) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// refused checks that f is answered, at once, that it was undelivered, for target.
+func (k *kit) refused(f *actor.Future, target error) error {
+	k.t.Helper()
+	u, ok := k.answered(f).(mailbox.Undelivered)
+	if !ok || !errors.Is(u, target) {
+		k.t.Errorf("answered %v, want %v", u, target)
+	}
+	return u.Reason
+}
+
+// waits checks that f has no answer yet.
+func (k *kit) waits(f *actor.Future) {
+	k.t.Helper()
+	synctest.Wait()
+	if _, ok := k.system.ProcessRegistry.GetLocal(f.PID().Id); !ok {
+		k.t.Error("answered already")
+	}
+}
+
+// changes waits until the system is idle, and returns what happened to children since
+// the last time, in words.
+func (k *kit) changes() string {
+	k.t.Helper()
+	synctest.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var words []string
+	for _, e := range k.seen {
+		var word string
+		switch e := e.(type) {
+		case ChildChanged:
+			word = fmt.Sprintf("%s %v>%v %s", e.Child, e.From, e.To, e.Cause)
+			if !e.Until.IsZero() {
+				word += fmt.Sprint(" for ", e.Until.Sub(e.At))
+			}
+		case ChildRestarted:
+			word = fmt.Sprintf("%s restarted %d", e.Child, e.Restarts)
+		case ChildrenChanged:
+			word = fmt.Sprintf("%s's children %v>%v %s", e.Supervisor, e.From, e.To, e.Cause)
+			if !e.Until.IsZero() {
+				word += fmt.Sprint(" for ", e.Until.Sub(e.At))
+			}
+		}
+		words = append(words, word)
+	}
+	k.seen = nil
+	return strings.Join(words, ", ")
+}
+
+func (k *kit) changed(want string) {
+	k.t.Helper()
+	if got := k.changes(); got != want {
+		k.t.Errorf("changes\n%q, want\n%q", got, want)
+	}
+}
+
+// stopped checks that the actor stops, at once.
+func (k *kit) stopped(id string) {
+	k.t.Helper()
+	before := time.Now()
+	if err := k.system.Root.StopFuture(k.pid(id)).Wait(); err != nil || time.Since(before) != 0 {
+		k.t.Errorf("stopping %s took %v: %v", id, time.Since(before), err)
+	}
+}
+
+// alone checks that nothing but what every actor system has is registered.
+func (k *kit) alone() {
+	k.t.Helper()
+	synctest.Wait()
+	eachProcess(k.system, func(id string, p any) {
+		switch p.(type) {
+		case *actor.ActorProcess, *node, prober, *watch:
+			k.t.Errorf("%s is still registered: %T", id, p)
+		}
+	})
 }

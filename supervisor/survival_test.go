@@ -8,7 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-func TestAGuardianThatEscalatesDoesNotEndTheProcess(t *testing.T) {
+func TestTrap5AGuardianThatEscalatesDoesNotEndTheProcess(t *testing.T) {
 	bubble(t, func(k *kit) {
 		guardian := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.EscalateDirective })
 		k.family(must(t, allow(1, time.Minute)), actor.WithGuardian(guardian))
@@ -39,7 +39,7 @@ func TestAGuardianThatRestartsIsSomebodyAbove(t *testing.T) {
 	})
 }
 
-func TestAPanickingSubscriberDoesNotStopSupervision(t *testing.T) {
+func TestTrap5APanickingSubscriberDoesNotStopSupervision(t *testing.T) {
 	bubble(t, func(k *kit) {
 		k.family(must(t, allow(1, time.Minute)))
 		k.system.EventStream.Subscribe(func(any) { panic("subscriber") })
@@ -98,7 +98,7 @@ func TestASpawnFunctionGivenLaterChangesNothing(t *testing.T) {
 // brokenSupervisor is no actor, and panics when it is asked to do anything.
 type brokenSupervisor struct{ actor.Supervisor }
 
-func TestWhateverPanicsTheChildIsStopped(t *testing.T) {
+func TestTrap5WhateverPanicsTheChildIsStopped(t *testing.T) {
 	bubble(t, func(k *kit) {
 		k.root(k.actorOf("orphan", nil), "orphan")
 		k.noted("orphan started")

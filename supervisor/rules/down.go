@@ -32,7 +32,7 @@ func (m *Machine) takeAlong(c *child, suspend, refuse bool) {
 		return
 	}
 	for s := m.children.first; s != nil; s = s.next {
-		if s == c || s.down || s.absent || s.state == Stopping || !m.takes(c, s) {
+		if s == c || s.down || s.state == Stopping || !m.takes(c, s) {
 			continue
 		}
 		m.mark(s)
@@ -158,7 +158,7 @@ func (m *Machine) raise(culprit *child) {
 	}
 	settle := false
 	for s := m.children.first; s != nil && !s.blocking; s = s.next {
-		if s.down && s != culprit && !s.absent {
+		if s.down && s != culprit {
 			settle = true
 		}
 	}

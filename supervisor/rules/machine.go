@@ -186,7 +186,7 @@ func (m *Machine) allows() bool {
 func (m *Machine) Gone(now patterns.Instant, id ID, u float64) {
 	m.at(now)
 	c := m.children.get(id)
-	if c == nil || c.absent {
+	if c == nil {
 		return
 	}
 	if c.kind != Permanent || c.state == Stopping || m.leaving {
@@ -203,7 +203,7 @@ func (m *Machine) Gone(now patterns.Instant, id ID, u float64) {
 // Passed says that a probe served all the messages that it was given.
 func (m *Machine) Passed(now patterns.Instant, id ID) {
 	m.at(now)
-	if c := m.children.get(id); c != nil && c.state == HalfOpen && !c.down {
+	if c := m.children.get(id); c != nil && c.state == HalfOpen {
 		c.shut = false // the mailbox has opened itself
 		m.probePassed(c, CauseProbePassed)
 	}

@@ -259,6 +259,54 @@ func TestGroupScopes(t *testing.T) {
 					"c suspended>running restarted, restart c, d suspended>running restarted, restart d",
 			},
 		}},
+		{"who waits later in line holds nobody before it", Config{Scope: Rest, Backoff: slow}, false, "a b", []line{
+			{0, "fail b", "b running>restarting backoff until 100"},
+			{100, "tick", "b restarting>running restarted, restart b"},
+			{100, "fail b", "b running>restarting backoff until 300"},
+			{150, "fail a", "a running>restarting backoff until 250"},
+			{250, "tick", "a restarting>running restarted, restart a"},
+			{300, "tick", "b restarting>running restarted, restart b"},
+		}},
+		{"who was spawned meanwhile is held back with the others", Config{Scope: Rest, Backoff: slow}, false, "a b c", []line{
+			{0, "fail c", "c running>restarting backoff until 100"},
+			{50, "fail a", "a running>restarting backoff until 150, suspend b, b running>suspended sibling"},
+			{60, "add d", ""},
+			{100, "tick", "c restarting>suspended sibling, suspend d, d running>suspended sibling"},
+		}},
+		{"under one for all, whoever waits holds back all", Config{Scope: All, Backoff: slow}, false, "a b", []line{
+			{0, "fail b", "b running>restarting backoff until 100, suspend a, a running>suspended sibling"},
+			{10, "add c", ""},
+			{50, "fail c", "c running>restarting backoff until 150"},
+			{100, "tick", "b restarting>suspended sibling"},
+			{150, "tick", "settle 1, a suspended>running restarted, restart a, b suspended>running restarted, restart b, c restarting>running restarted, restart c"},
+		}},
+		{"giving up restarts nobody whom another held back", Config{Scope: All, Backoff: slow}, false, "a b c", []line{
+			{0, "fail c", "c running>restarting backoff until 100, suspend a, a running>suspended sibling, suspend b, b running>suspended sibling"},
+			{
+				1, "fail a escalate", "c restarting>stopping decided, stop c, b suspended>stopping decided, stop b, " +
+					"a suspended>stopping decided, stop a, give-up a decided",
+			},
+		}},
+		{"nor stops who is stopping", Config{Scope: All}, false, "a b", []line{
+			{0, "dismiss b", "b running>stopping dismissed, stop b"},
+			{0, "fail a escalate", "a running>stopping decided, stop a, give-up a decided"},
+		}},
+		{"a supervisor that leaves restarts nobody either", Config{Scope: All, Backoff: slow}, false, "a b", []line{
+			{0, "fail a", "a running>restarting backoff until 100, suspend b, b running>suspended sibling"},
+			{1, "leave", "a restarting>stopping stopping, stop a, b suspended>stopping stopping, stop b"},
+		}},
+		{"siblings hold messages for as long as it does", Config{Scope: All, Backoff: slow, HoldFor: 150}, true, "a b", []line{
+			{0, "fail b", "b running>restarting backoff until 100, suspend a, a running>suspended sibling"},
+			{100, "tick", "settle 1, a suspended>running restarted, restart a, b restarting>running restarted, restart b"},
+			{100, "settled 1", ""},
+			{100, "fail a", "a running>restarting backoff until 200, suspend b, b running>suspended sibling"},
+			{200, "tick", "settle 2, a restarting>running restarted, restart a, b suspended>running restarted, restart b"},
+			{200, "settled 2", ""},
+			{200, "fail a", "a running>restarting backoff until 400, shut a until 400, suspend b, b running>suspended sibling, shut b until 400"},
+		}},
+		{"a permanent sibling that stops takes the others along", Config{Scope: All}, false, "a:permanent b", []line{
+			{0, "gone a", "settle 1, spawn a, restart b"},
+		}},
 		{"who waits and is gone frees those whom it took along", Config{Scope: All, Backoff: slow}, false, "a b", []line{
 			{0, "fail a", "a running>restarting backoff until 100, suspend b, b running>suspended sibling"},
 			{50, "gone a", "a restarting>stopped backoff, settle 1, b suspended>running restarted, restart b"},
@@ -370,6 +418,19 @@ func TestBreaker(t *testing.T) {
 			{1000, "settled 2", ""},
 			{1001, "fail b", "settle 3, a half-open>half-open probe, probe a 3, restart a, restart b"},
 			{1002, "passed a", "a half-open>running probe-passed"},
+		}},
+		{"without a gate, a trial that a sibling ends begins again", Config{Scope: All, Breaker: cfg.Breaker}, false, "a b", []line{
+			{0, "fail a", "settle 1, restart a, restart b"},
+			{0, "settled 1", ""},
+			{0, "fail a", "a running>open too-often until 1000, suspend b, b running>suspended sibling"},
+			{1000, "tick", "settle 2, a open>half-open probe until 1050, restart a, b suspended>running restarted, restart b"},
+			{1000, "settled 2", ""},
+			{1001, "fail b", "settle 3, a half-open>half-open probe until 1051, restart a, restart b"},
+			{1001, "settled 3", ""},
+			{1002, "fail b", "b running>open too-often until 2002, suspend a, a half-open>suspended sibling"},
+			{1051, "tick", ""},
+			{2002, "tick", "settle 4, a suspended>half-open probe until 2052, restart a, b open>half-open probe until 2052, restart b"},
+			{2052, "tick", "b half-open>running quiet, a half-open>running quiet"},
 		}},
 		{"a permanent child is tried by spawning it", cfg, true, "a:permanent", []line{
 			{0, "fail a", "restart a"},
@@ -500,6 +561,7 @@ func TestCorrelatedFailures(t *testing.T) {
 		)},
 		{"one that is quiet has passed", cfg, true, "a b c d e", with(
 			line{1150, "tick", "c half-open>running quiet, open c, group half-open>running quiet, d open>running restarted, open d, restart d"},
+			line{1150, "fail c", "restart c"},
 		)},
 		{"one that fails opens again, for longer", cfg, true, "a b c d e", with(
 			line{1101, "fail c", "group half-open>open probe-failed until 4101, shut d until 4101, c half-open>open correlated until 4101, shut c until 4101"},
@@ -580,6 +642,15 @@ func TestCorrelatedFailures(t *testing.T) {
 			{0, "fail d", "d running>open correlated until 1000"},
 			{1000, "tick", "group open>half-open probe, c open>half-open probe until 1050, restart c"},
 			{1001, "fail c", "d open>half-open probe until 1051, restart d, c half-open>quarantined too-often"},
+		}},
+		{"a permanent one is spawned to try it", cfg, true, "a b c:permanent", []line{
+			{0, "fail c", "restart c"},
+			{0, "fail a", "restart a"},
+			{0, "fail b", "group running>open correlated until 1000, b running>open correlated until 1000, shut b until 1000"},
+			{1, "dismiss b", "b open>stopping dismissed, stop b"},
+			{1, "gone c", "c running>open correlated until 1000"},
+			{1000, "tick", "group open>half-open probe, c open>half-open probe until 1050, spawn c, probe c 1"},
+			{1050, "tick", "c half-open>running quiet, open c, group half-open>running quiet"},
 		}},
 		{"a supervisor that leaves tries nobody", cfg, true, "a b c d e", with(
 			line{1101, "leave", "d open>stopping stopping, stop d"},
