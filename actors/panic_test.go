@@ -188,7 +188,7 @@ func TestRulesOfAQueueThatPanicLeaveNobodyUnanswered(t *testing.T) {
 						c.ask(i%2 == 1, patterns.Request{})
 						time.Sleep(1) // so that they expire one after the other
 					}
-					g.machine.panicIn = tt.method
+					g.command(t, func(m *desk) { m.panicIn = tt.method })
 					whose := tt.do(c, &held)
 					synctest.Wait()
 					c.listen()
@@ -311,8 +311,8 @@ var producerPanics = []struct {
 	{name: "Produce", told: true, room: true, fail: crashAt(actors.Produce{}), do: produceMore},
 	{name: "Acquire in a Produce", told: true, room: true, fail: panicIn("Acquire of p"), do: produceMore},
 	{name: "deciding in a Produce", told: true, room: true, fail: crashAfter(actors.Acquire{}), do: produceMore},
-	{name: "the second Acquire in a Produce", told: true, room: true, fail: func(_ *testing.T, g *deskGuard) {
-		g.machine.panicIn, g.machine.panicOn = "Acquire of p", 2
+	{name: "the second Acquire in a Produce", told: true, room: true, fail: func(t *testing.T, g *deskGuard) {
+		g.command(t, func(m *desk) { m.panicIn, m.panicOn = "Acquire of p", 2 })
 	}, do: produceMore},
 	{name: "Order as it begins to wait", told: true, fail: panicIn("Order"), do: produceMore},
 	{name: "Again as it begins to wait", told: true, fail: panicIn("Again"), do: produceMore},
@@ -336,7 +336,7 @@ func crashAfter(msg any) func(*testing.T, *deskGuard) {
 }
 
 func panicIn(method string) func(*testing.T, *deskGuard) {
-	return func(_ *testing.T, g *deskGuard) { g.machine.panicIn = method }
+	return func(t *testing.T, g *deskGuard) { g.command(t, func(m *desk) { m.panicIn = method }) }
 }
 
 func produceMore(_ *testing.T, g *deskGuard, p *inbox) {

@@ -98,10 +98,14 @@ func (s *shell) Turn(n *mailbox.Node) {
 	case callAcquire:
 		s.acquire(c)
 	case callReport:
+		s.broken.permit = c.permit // should this turn panic
 		s.report(c.permit, c.outcome, c.elapsed)
+		s.broken.permit = 0
 		s.recycle(c)
 	case callRelease:
+		s.broken.permit = c.permit
 		s.release(c.permit)
+		s.broken.permit = 0
 		s.recycle(c)
 	case callWithdraw:
 		s.withdraw(c.target, nil)
@@ -114,24 +118,21 @@ func (s *shell) Turn(n *mailbox.Node) {
 	}
 }
 
-// Refuse answers a call that will not be handled any further. If it panicked after
-// it was answered, there is nothing left to say.
+// Refuse answers a call that will not be handled any further. If the turn panicked after
+// it was answered, there is nothing left to say, and its requester may be using it again.
 func (s *shell) Refuse(n *mailbox.Node, reason error) {
 	c := n.Value().(*call)
-	s.leaveQueue(c)
-	panicked := errors.Is(reason, mailbox.ErrPanicked)
-	if panicked {
+	if errors.Is(reason, mailbox.ErrPanicked) {
 		s.broken.failing = true
-		if c.kind == callReport || c.kind == callRelease {
-			s.broken.permit = c.permit
+		if s.current != c {
+			return
 		}
+		s.current = nil
+		s.leaveQueue(c)
 	}
-	switch {
-	case panicked && s.current != c:
-	case c.kind == callAcquire, c.kind == callControl:
+	if c.kind == callAcquire || c.kind == callControl {
 		c.answer(0, s.refusals().of(reason))
 	}
-	s.current = nil
 }
 
 // After sends the messages that turns left behind.
