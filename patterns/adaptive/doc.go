@@ -5,7 +5,7 @@
 // the default, and explains itself; AIMD, Vegas, Gradient and Gradient2 are the
 // classics, bit for bit those of Netflix concurrency-limits. machine.go puts one of
 // them in charge of permits, cutoff.go says who goes first, tenants.go who has had
-// enough. testdata/scores.txt is what each of them reaches in the simulation of
+// enough, queue.go who may wait. limiter.go is what callers hold. testdata/scores.txt is what each of them reaches in the simulation of
 // internal/simulation.
 //
 // # Who is granted
@@ -20,8 +20,12 @@
 // lose one call in 2,000, and the lowest pay. The fair reserve does the same between
 // tenants.
 //
+// # Who waits
+//
 // With Config.MaxWaiting, calls of priorities that are not cut off wait instead, the
-// highest first.
+// highest first, in each as Config.Queue says. queue.go turns away whose turn, or answer,
+// would come after its deadline, and with Config.RefuseFrom a growing share of the
+// newcomers, the lowest priorities first. A tenant that has its share lets others pass.
 //
 // # What a restart keeps
 //
@@ -31,6 +35,7 @@
 //	                            sound   repaired
 //	limit                       kept    kept, within the bounds
 //	permits in flight           kept    kept, counted anew
+//	who waits                   kept    kept
 //	forced state, its end       kept    kept
 //	Config                      kept    kept
 //	baseline, throughput        kept    lost: learned anew around the limit

@@ -2,6 +2,7 @@ package adaptive
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,22 @@ func TestMachine(t *testing.T) {
 			}
 			if h.m.limit >= 6 || h.m.inFlight != 5 {
 				t.Errorf("limit %d, in flight %d", h.m.limit, h.m.inFlight)
+			}
+		}},
+		{"what was never granted frees nothing", still(2), func(t *testing.T, h *host) {
+			h.take(2, patterns.Request{})
+			h.m.Release(0, patterns.PermitID{Epoch: 1, ID: 99<<32 | 1})
+			h.m.Report(0, patterns.PermitID{Epoch: 1, ID: 7<<32 | 9}, patterns.Success, ms)
+			if h.take(1, patterns.Request{}) != 0 {
+				t.Error("a place from nowhere")
+			}
+		}},
+		{"a key of no bytes, and one of a million", func() Config { c := still(4); c.Fair = true; return c }(), func(t *testing.T, h *host) {
+			if h.take(1, patterns.Request{Key: ""}) != 1 || h.take(1, patterns.Request{Key: strings.Repeat("k", 1<<20)}) != 1 {
+				t.Error("refused")
+			}
+			if s := h.m.Snapshot(0, patterns.Counts{}); s.Tenants != 2 {
+				t.Errorf("%d tenants", s.Tenants)
 			}
 		}},
 		{"a heavy call takes its weight", still(5), func(t *testing.T, h *host) {
