@@ -3,9 +3,10 @@
 //
 // Read limit.go first: a Limit is a pure function from samples to a limit. knee.go is
 // the default, and explains itself; AIMD, Vegas, Gradient and Gradient2 are the
-// classics, bit for bit those of Netflix concurrency-limits. machine.go puts one of
-// them in charge of permits, cutoff.go says who goes first, tenants.go who has had
-// enough, queue.go who may wait. limiter.go is what callers hold. testdata/scores.txt is what each of them reaches in the simulation of
+// classics, bit for bit those of Netflix concurrency-limits where their options say so.
+// machine.go puts one of them in charge of permits, cutoff.go says who goes first,
+// tenants.go who has had enough, queue.go who may wait. limiter.go is what callers hold.
+// testdata/scores.txt is what each of them reaches in the simulation of
 // internal/simulation.
 //
 // # Who is granted

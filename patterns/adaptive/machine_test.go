@@ -66,13 +66,16 @@ func TestMachine(t *testing.T) {
 				t.Errorf("limit %d", h.m.limit)
 			}
 		}},
-		{"permits in use stay when the limit falls below them", still(10), func(t *testing.T, h *host) {
-			h.take(10, patterns.Request{})
+		{"permits in use stay when the limit falls below them", still(20), func(t *testing.T, h *host) {
+			h.take(20, patterns.Request{})
 			for range 5 {
 				h.report(0, patterns.Dropped, ms)
 			}
-			if h.m.limit >= 6 || h.m.inFlight != 5 {
-				t.Errorf("limit %d, in flight %d", h.m.limit, h.m.inFlight)
+			if s := h.m.Snapshot(0, patterns.Counts{}); s.Limit != 10 || s.Used != 15 || s.Utilization() != 1.5 {
+				t.Errorf("%+v", s)
+			}
+			if h.take(1, patterns.Request{}) != 0 {
+				t.Error("one more")
 			}
 		}},
 		{"what was never granted frees nothing", still(2), func(t *testing.T, h *host) {

@@ -275,6 +275,9 @@ func TestCoDelRefusesWhenWaitingIsLongForAnInterval(t *testing.T) {
 		t.Errorf("%d refused", refused)
 	}
 	h.join(patterns.Request{}, 0) // nobody waited any more
+	if h.m.line.law.Dropping() {
+		t.Error("still short of patience")
+	}
 	h.release(0)
 	if d := h.turn(h.now - patterns.Instant(time.Second)); d.Verdict != patterns.Grant {
 		t.Errorf("remembers an old queue: %+v", d)

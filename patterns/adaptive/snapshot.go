@@ -51,6 +51,10 @@ type Snapshot struct {
 	patterns.Counts
 }
 
+// Utilization is the share of the limit that is used. It can be above 1 while a Limit that
+// fell waits for calls to end.
+func (s Snapshot) Utilization() float64 { return float64(s.Used) / float64(max(s.Limit, 1)) }
+
 // Snapshot returns the state as of now.
 func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapshot {
 	m.settle(now)
