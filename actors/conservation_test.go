@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,13 +22,25 @@ import (
 type chaos struct {
 	t      *testing.T
 	guards *actors.Registry
-	guard  interface {
-		patterns.Guard
-		actorstest.Guard
-		Operate(context.Context, patterns.Operation) error
-	}
+	guard  commandable
 	rounds int
 	enough atomic.Bool // of what else is to happen meanwhile
+
+	work   []func(*rand.Rand) // each is done by three at once
+	points []any              // messages at which the guard crashes
+}
+
+func newChaos(t *testing.T, guards *actors.Registry, guard commandable, rounds int) *chaos {
+	c := &chaos{t: t, guards: guards, guard: guard, rounds: rounds}
+	c.work = []func(*rand.Rand){c.call, c.hold, c.ask, c.command}
+	c.points = []any{actors.Acquire{}, actors.Report{}, actors.Cancel{}, actors.Operate{}}
+	return c
+}
+
+type commandable interface {
+	patterns.Guard
+	actorstest.Guard
+	Operate(context.Context, patterns.Operation) error
 }
 
 // each does f as often as it is to be done, and on until there was enough of the rest.
@@ -143,12 +156,20 @@ func (c *chaos) command(r *rand.Rand) {
 	})
 }
 
+// victim is the guard's actor that crashes next.
+func (c *chaos) victim(i int) actorstest.Guard {
+	if g, ok := c.guard.(*deskGuards); ok {
+		return g.Shard(strconv.Itoa(i))
+	}
+	return c.guard
+}
+
 // run lets loose, watches the counts meanwhile, and ends with the guard at rest.
 func (c *chaos) run(counts func() patterns.Counts, crash bool) {
 	c.enough.Store(!crash)
 	var work, watch sync.WaitGroup
 	for i := range 3 {
-		for j, f := range []func(*rand.Rand){c.call, c.hold, c.ask, c.command} {
+		for j, f := range c.work {
 			work.Go(func() { f(rand.New(rand.NewPCG(uint64(i), uint64(j)))) })
 		}
 	}
@@ -177,8 +198,8 @@ func (c *chaos) run(counts func() patterns.Counts, crash bool) {
 	})
 	if crash {
 		until(func(i int) {
-			at := []any{actors.Acquire{}, actors.Report{}, actors.Cancel{}, actors.Operate{}}[i%4]
-			actorstest.Crash(c.t, c.guard, []actorstest.CrashOption{actorstest.At(at), actorstest.AfterDeciding(at)}[i/4%2])
+			at := c.points[i%len(c.points)]
+			actorstest.Crash(c.t, c.victim(i), []actorstest.CrashOption{actorstest.At(at), actorstest.AfterDeciding(at)}[i/len(c.points)%2])
 		})
 	}
 	work.Wait()
@@ -215,7 +236,7 @@ func TestEveryPermitEndsOnceAndEveryRequestIsAnswered(t *testing.T) {
 		t.Run("semaphore "+name, func(t *testing.T) {
 			guards := actorstest.NewRegistry(t, intense)
 			s := spawnSem(t, guards, "sem", 3, 20)
-			c := &chaos{t: t, guards: guards, guard: s, rounds: rounds}
+			c := newChaos(t, guards, s, rounds)
 			counts := func() patterns.Counts { return s.snapshot(t).Counts }
 			c.run(counts, crash)
 			got := settled(t, guards, "sem", counts)
@@ -231,7 +252,7 @@ func TestEveryPermitEndsOnceAndEveryRequestIsAnswered(t *testing.T) {
 			b := spawnBreaker(t, guards, "b", circuitbreaker.Config{
 				ConsecutiveFailures: 2, OpenFor: 50 * time.Microsecond, Probes: 3, ConcurrentProbes: 2, RampFor: 50 * time.Microsecond,
 			})
-			c := &chaos{t: t, guards: guards, guard: b, rounds: rounds}
+			c := newChaos(t, guards, b, rounds)
 			counts := func() patterns.Counts {
 				s, _ := b.Snapshot(t.Context())
 				return s.Counts
