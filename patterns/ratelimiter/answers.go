@@ -30,7 +30,7 @@ func (m *Machine) Take(now patterns.Instant, r *patterns.Request) Answer {
 	case !a.Allowed:
 		m.deny(b, a, tier)
 	case m.state == Limiting:
-		m.charge(b, n)
+		m.charge(b, n, m.hi)
 		tier = -1
 	default:
 		m.spend(b, n)
@@ -63,7 +63,7 @@ func (m *Machine) TakeUpTo(now patterns.Instant, r *patterns.Request) Taken {
 // spend uses n of b as far as the state counts it.
 func (m *Machine) spend(b *budget, n int64) {
 	if n > 0 && m.state != ForcedClosed && m.fits(b, n) {
-		m.charge(b, n)
+		m.charge(b, n, m.hi)
 	}
 }
 
@@ -119,7 +119,7 @@ func (m *Machine) Reserve(now patterns.Instant, r *patterns.Request, within time
 		v.ID = m.promise(b, at, n)
 		return v, nil
 	}
-	c := m.charge(b, n)
+	c := m.charge(b, n, m.hi)
 	v.ID = m.booked.put(m.hi, m.hi.Add(time.Duration(b.law.Reset(b.state, int64(m.hi)))), c)
 	return v, nil
 }

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"math"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -171,8 +172,18 @@ func TestDefaultsAreIdempotent(t *testing.T) {
 	}
 }
 
-// What a field's comment says after "Default" is what the zero Config becomes.
+// What a field's comment and the page say is the default is what the zero Config becomes.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
+	page, err := os.ReadFile("../../docs/patterns/ratelimiter.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, options, _ := strings.Cut(string(page), "\n## Options\n")
+	options, _, _ = strings.Cut(options, "\n## ")
+	rows := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|.*\\| ([^|]*) \\|$").FindAllStringSubmatch(options, -1) {
+		rows[m[1]] = strings.Trim(strings.TrimRight(strings.FieldsFunc(m[2], func(r rune) bool { return r == ':' || r == ' ' })[0], ","), "`")
+	}
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
@@ -180,8 +191,8 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 	def := reflect.ValueOf(Config{}.withDefaults())
 	said := regexp.MustCompile(`Default ([^\s:]*[^\s,:.])`)
 	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
-	if len(fields) != def.NumField() {
-		t.Fatalf("found %d fields of %d", len(fields), def.NumField())
+	if len(fields) != def.NumField() || len(rows) != def.NumField() {
+		t.Fatalf("found %d fields and %d rows of %d", len(fields), len(rows), def.NumField())
 	}
 	for _, f := range fields {
 		name := f.Names[0].Name
@@ -190,8 +201,10 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 			t.Errorf("the comment of %s says no default", name)
 			continue
 		}
-		if is := def.FieldByName(name); !says(m[1], is) {
-			t.Errorf("%s: the comment says %s, the default is %v", name, m[1], is)
+		for where, text := range map[string]string{"comment": m[1], "page": rows[name]} {
+			if is := def.FieldByName(name); !says(text, is) {
+				t.Errorf("%s: the %s says %s, the default is %v", name, where, text, is)
+			}
 		}
 	}
 }
@@ -214,5 +227,22 @@ func says(text string, v reflect.Value) bool {
 func TestNamesOfWhatIsNone(t *testing.T) {
 	if got := algorithms.String() + states.String(); got != "algorithm(6)state(4)" {
 		t.Error(got)
+	}
+}
+
+func TestThePageSaysTheLimits(t *testing.T) {
+	page, err := os.ReadFile("../../docs/patterns/ratelimiter.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, is := range map[string]int{
+		"16,777,216": maxKeys, "to 1,000,000;": maxWaiting, "65,536 of all": maxWaitingKeys, "Up to 10,000 keys": maxOverrides,
+		"share 64 budgets": overflowShares, "up to 4 rates": MaxTiers, "From 32,768 keys": 2 * minShardKeys, "1 to 1000 times": maxColdFactor,
+	} {
+		numbers := regexp.MustCompile("[0-9][0-9,]*").FindAllString(text, -1)
+		last := strings.ReplaceAll(numbers[len(numbers)-1], ",", "")
+		if last != strconv.Itoa(is) || !strings.Contains(string(page), text) {
+			t.Errorf("the page does not say %q, or it is %d", text, is)
+		}
 	}
 }

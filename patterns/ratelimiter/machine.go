@@ -127,6 +127,8 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 	switch {
 	case m.state != Limiting:
 		return m.acquireForced(id, r, n)
+	case r.Asked != 0:
+		return m.acquireWaiting(id, r, n)
 	case m.keyed && r.Key != "":
 		return m.acquireKey(id, r, n)
 	case n < 1:
@@ -158,7 +160,7 @@ func (m *Machine) acquireKey(id uint64, r *patterns.Request, n int64) patterns.D
 		if wait, tier := b.law.Wait(b.state, int64(m.hi), n); wait != 0 {
 			return m.lack(r, b, n, wait, tier)
 		}
-		if c := m.charge(b, n); !r.Spend {
+		if c := m.charge(b, n, m.hi); !r.Spend {
 			m.grants.put(id, c)
 		}
 		return m.grant()
@@ -179,6 +181,20 @@ func (m *Machine) acquireKey(id uint64, r *patterns.Request, n int64) patterns.D
 	return m.grant()
 }
 
+// acquireWaiting is Acquire for a request that has waited. It uses what was there when its
+// time came, however late it is asked for.
+func (m *Machine) acquireWaiting(id uint64, r *patterns.Request, n int64) patterns.Decision {
+	b := m.find(r.Key)
+	m.queue.forget(b.key)
+	if wait, tier := b.law.Wait(b.state, int64(m.hi), n); wait != 0 {
+		return m.lack(r, b, n, wait, tier)
+	}
+	if c := m.charge(b, n, min(r.Asked, m.hi)); !r.Spend {
+		m.grants.put(id, c)
+	}
+	return m.grant()
+}
+
 // find returns where a key stands; without keys, all of them stand at the same place.
 // It is valid until the next find.
 func (m *Machine) find(key string) *budget {
@@ -194,13 +210,13 @@ func (m *Machine) find(key string) *budget {
 	return &m.at
 }
 
-// charge uses n of b.
-func (m *Machine) charge(b *budget, n int64) charge {
+// charge uses n of b, for somebody who has asked for them since an instant.
+func (m *Machine) charge(b *budget, n int64, since patterns.Instant) charge {
 	if b.fresh {
 		m.keep(b)
 	}
 	c := charge{key: b.key, since: b.law.Since(b.state, int64(m.hi)), n: n, over: b.over}
-	b.law.Charge(b.state, int64(m.hi), n)
+	b.law.Late(b.state, int64(since), int64(m.hi), n)
 	if len(m.futures.of) > 0 {
 		m.between(b, n)
 	}

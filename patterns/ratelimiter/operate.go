@@ -83,7 +83,7 @@ func (m *Machine) acquireForced(id uint64, r *patterns.Request, n int64) pattern
 		return patterns.Decision{Dirty: m.flush(), Err: m.forcedError()}
 	case m.state == MetricsOnly && n > 0:
 		if b := m.find(r.Key); m.fits(b, n) {
-			if c := m.charge(b, n); !r.Spend {
+			if c := m.charge(b, n, m.hi); !r.Spend {
 				m.grants.put(id, c)
 			}
 		}

@@ -64,6 +64,34 @@ func TestCallersOfOneKeyDoNotWaitForThoseOfAnother(t *testing.T) {
 	}
 }
 
+// The shell's timer may be late. Those behind are not any later for it, and after a long
+// pause one more passes than may, and not all at once.
+func TestALateTimerDelaysNobodyElse(t *testing.T) {
+	for _, key := range []string{"", "k"} {
+		m := newTestMachine(with(Config{Rate: Rate{10, sec, 1}}, func(c *Config) { c.MaxWaiting = 9 }))
+		m.Take(0, request(key, 1))
+		r := &patterns.Request{Key: key, Asked: 1}
+		for i, tt := range []struct{ now, again time.Duration }{
+			{120 * ms, 200 * ms}, {299 * ms, 300 * ms}, {300 * ms, 400 * ms}, {2000 * ms, 0}, {2000 * ms, 2100 * ms}, {2150 * ms, 2200 * ms},
+		} {
+			now := patterns.Instant(tt.now)
+			if d := m.Acquire(now, uint64(i), r); d.Verdict != patterns.Grant {
+				t.Fatalf("%q at %v: %v", key, tt.now, d)
+			}
+			if tt.again == 0 {
+				continue
+			}
+			if d := m.Acquire(now, uint64(i), r); d.Verdict != patterns.Wait || m.Again() != patterns.Instant(tt.again) {
+				t.Errorf("%q after %v: %v, again at %v", key, tt.now, d, m.Again())
+			}
+		}
+		r.Asked = patterns.Instant(3 * sec) // who did not wait for long loses what came before
+		if m.Acquire(r.Asked, 9, r); m.Peek(r.Asked, request(key, 1)).RetryAfter != 100*ms {
+			t.Errorf("%q: %+v", key, m.Peek(r.Asked, request(key, 1)))
+		}
+	}
+}
+
 func TestNobodyJoinsAQueueThatIsClosed(t *testing.T) {
 	h := newHost(t, with(Config{Rate: Rate{10, sec, 1}}, func(c *Config) { c.MaxWaiting = 2 }))
 	h.ask(patterns.Request{})

@@ -73,6 +73,14 @@ func (b *Bucket) Charge(s []uint64, now, n int64) {
 	}
 }
 
+// Promise takes n tokens as of at.
+func (b *Bucket) Promise(s []uint64, at, n int64) {
+	b.store(s, b.add(b.load(s).about(at), b.cost(n)))
+}
+
+// Late takes n tokens as of when they were there.
+func (b *Bucket) Late(s []uint64, from, now, n int64) { b.Charge(s, b.late(from, now), n) }
+
 // Remaining is the number of whole tokens.
 func (b *Bucket) Remaining(s []uint64, now int64) int64 {
 	left := b.sub(point{now + b.tau.q, b.tau.r}, b.load(s).atLeast(now))
@@ -91,9 +99,6 @@ func (b *Bucket) Reset(s []uint64, now int64) int64 { return b.load(s).from(now)
 
 // Since is when the bucket is full: until then no time is lost.
 func (b *Bucket) Since(s []uint64, now int64) int64 { return max(b.load(s).q, now) }
-
-// indebting marks it as Indebting.
-func (*Bucket) indebting() {}
 
 // Refund puts n tokens back, less those that have come again since.
 func (b *Bucket) Refund(s []uint64, since, now, n int64) { b.refund(s, since, now, n) }

@@ -116,6 +116,21 @@ func (a point) atLeast(now int64) point {
 	return a
 }
 
+// late is from, or now less the time of a permit if that is later.
+func (p *pace) late(from, now int64) int64 { return min(now, max(from, now-p.one.q)) }
+
+// about returns a, or at if that is later by more than rounding up makes it.
+func (a point) about(at int64) point {
+	up := a.q
+	if a.r > 0 {
+		up++
+	}
+	if up < at {
+		return point{q: at}
+	}
+	return a
+}
+
 // from is how long after now a is, rounded up; 0 if it is not.
 func (a point) from(now int64) int64 {
 	w := a.q - now

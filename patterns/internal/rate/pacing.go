@@ -52,6 +52,14 @@ func (p *Pacing) Charge(s []uint64, now, n int64) {
 	}
 }
 
+// Promise makes the one after it wait.
+func (p *Pacing) Promise(s []uint64, at, n int64) {
+	p.store(s, p.add(p.load(s).about(at), p.cost(n)))
+}
+
+// Late makes the one after it wait no longer than if it had come in time.
+func (p *Pacing) Late(s []uint64, from, now, n int64) { p.Charge(s, p.late(from, now), n) }
+
 // Remaining is 1 if a request would pass now, and else 0.
 func (p *Pacing) Remaining(s []uint64, now int64) int64 {
 	if p.Fresh(s, now) {
@@ -68,9 +76,6 @@ func (p *Pacing) Reset(s []uint64, now int64) int64 { return p.load(s).from(now)
 
 // Since is when the next request passes: until then no time is lost.
 func (p *Pacing) Since(s []uint64, now int64) int64 { return max(p.load(s).q, now) }
-
-// indebting marks it as Indebting.
-func (*Pacing) indebting() {}
 
 // Refund lets the next request pass as early as it would have without the charge.
 func (p *Pacing) Refund(s []uint64, since, now, n int64) { p.refund(s, since, now, n) }

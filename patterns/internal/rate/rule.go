@@ -51,11 +51,18 @@ type Rule interface {
 	Check(s []uint64, now int64) string
 }
 
-// Indebting is a Rule that can take permits of the future: Charge books them, and
-// the Wait before it said from when they may be used.
+// Indebting is a Rule that can take permits of the future.
 type Indebting interface {
 	Rule
-	indebting()
+
+	// Promise is Charge of n that will be used at an instant to come: that which Wait said, or,
+	// if others before have given theirs back since, a later one.
+	Promise(s []uint64, at, n int64)
+
+	// Late is Charge of n now, for somebody who has waited since from and is served late: what
+	// came meanwhile is not lost to it, up to the time of one permit. So timers that are late
+	// make a queue no slower, and after a long pause only one more passes than may.
+	Late(s []uint64, from, now, n int64)
 }
 
 // Convert makes of a key's words under the rule from its words under the rule to. Between

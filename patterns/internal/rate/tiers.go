@@ -121,6 +121,24 @@ func (t *Tiers) Charge(s []uint64, now, n int64) {
 	}
 }
 
+// Promise takes n of a time to come from all rules, which are Indebting.
+func (t *Tiers) Promise(s []uint64, at, n int64) {
+	for i, r := range t.rules {
+		r.(Indebting).Promise(t.Of(s, i), at, n)
+	}
+}
+
+// Late is Charge of n for somebody who has waited since from.
+func (t *Tiers) Late(s []uint64, from, now, n int64) {
+	for i, r := range t.rules {
+		if d, ok := r.(Indebting); ok {
+			d.Late(t.Of(s, i), from, now, n)
+		} else {
+			r.Charge(t.Of(s, i), now, n)
+		}
+	}
+}
+
 // Refund gives n back to all rules.
 func (t *Tiers) Refund(s []uint64, since, now, n int64) {
 	for i, r := range t.rules {

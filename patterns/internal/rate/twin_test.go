@@ -397,3 +397,78 @@ func TestLongQueuesWaitForLong(t *testing.T) {
 		}
 	}
 }
+
+// What Wait said at the time is kept exactly, however often; a gap before it is not filled.
+func TestPromisesAreChargesOfTheirTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, ok := drawRule(t).(Indebting)
+		if !ok {
+			return
+		}
+		s, charged := make([]uint64, r.Words()), make([]uint64, r.Words())
+		r.Start(s, 0)
+		now := rapid.Int64Range(0, 50).Draw(t, "now")
+		r.Charge(s, now, min(r.Capacity(), rapid.Int64Range(1, 9).Draw(t, "used")))
+		copy(charged, s)
+		for range rapid.IntRange(1, 9).Draw(t, "promises") {
+			n := rapid.Int64Range(1, min(3, r.Capacity())).Draw(t, "n")
+			at := now + r.Wait(s, now, n)
+			if at == now {
+				r.Charge(s, now, n)
+			} else {
+				r.Promise(s, at, n)
+			}
+			r.Charge(charged, now, n)
+		}
+		if !slices.Equal(s, charged) {
+			t.Fatalf("%T: %v, want %v", r, s, charged)
+		}
+		later := now + r.Reset(s, now) + rapid.Int64Range(1, 50).Draw(t, "gap")
+		r.Promise(s, later, 1)
+		r.Charge(charged, later, 1)
+		if !slices.Equal(s, charged) {
+			t.Fatalf("%T: after a gap %v, want %v", r, s, charged)
+		}
+	})
+}
+
+// A queue that is served late each time is served in the same time, as long as nobody is
+// later than a permit takes; and whoever is, lets only one more pass than may.
+func TestLateTimersMakeAQueueNoSlower(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		period := rapid.Int64Range(10, 40).Draw(t, "period")
+		count := rapid.Int64Range(1, 4).Draw(t, "count")
+		burst := rapid.Int64Range(1, 3).Draw(t, "burst")
+		rules := []Indebting{NewBucket(count, period, burst), NewPacing(count, period), NewWarmUp(count, period, 1, 1)}
+		r := rapid.SampledFrom(rules).Draw(t, "rule")
+		if _, bucket := r.(*Bucket); !bucket {
+			burst = 1
+		}
+		most := int64(1 << 30)
+		if rapid.Bool().Draw(t, "timely") {
+			most = period/count - 1
+		}
+		s := make([]uint64, r.Words())
+		r.Start(s, 0)
+		r.Charge(s, 0, burst)
+		var passed []int64
+		now, late := int64(0), int64(0)
+		for range 40 {
+			now += r.Wait(s, now, 1)
+			late = rapid.Int64Range(0, min(most, 3*period)).Draw(t, "late")
+			now += late
+			r.Late(s, 0, now, 1)
+			passed = append(passed, now)
+		}
+		if most < period && now-late > 40*period/count+40 { // each wait is rounded up
+			t.Fatalf("%T: 40 pass in %d, want %d", r, now-late, 40*period/count)
+		}
+		for i, from := range passed {
+			for j, to := range passed[i:] {
+				if more := (int64(j+1) - burst - 1) * period; more > (to-from+1)*count {
+					t.Fatalf("%T: %d pass from %d to %d", r, j+1, from, to)
+				}
+			}
+		}
+	})
+}

@@ -109,6 +109,14 @@ func (w *WarmUp) Charge(s []uint64, now, n int64) {
 	s[warmNext], s[warmStored] = uint64(add(next, cost)), math.Float64bits(stored-taken)
 }
 
+// Promise is a Charge then.
+func (w *WarmUp) Promise(s []uint64, at, n int64) { w.Charge(s, at, n) }
+
+// Late makes the one after it wait no longer than if it had come in time.
+func (w *WarmUp) Late(s []uint64, from, now, n int64) {
+	w.Charge(s, min(now, max(from, now-int64(min(w.stable, maxSpan)))), n)
+}
+
 // cost is the time of n permits, of which taken come from the stored.
 func (w *WarmUp) cost(stored float64, n int64) (cost int64, taken float64) {
 	taken = min(float64(n), stored)
@@ -152,9 +160,6 @@ func (w *WarmUp) Reset(s []uint64, now int64) int64 { return max(int64(s[warmNex
 
 // Since is when the next request passes: until then no time is lost.
 func (w *WarmUp) Since(s []uint64, now int64) int64 { return max(int64(s[warmNext]), now) }
-
-// indebting marks it as Indebting.
-func (*WarmUp) indebting() {}
 
 // Refund gives time back as if the permits had been warm, but no stored ones: at
 // least as much as that was charged, but for the rounding of intervals to nanoseconds.
