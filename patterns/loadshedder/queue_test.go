@@ -189,6 +189,65 @@ func TestTheLastOneOfAStandingQueueIsNotShed(t *testing.T) {
 	}
 }
 
+func TestForecasts(t *testing.T) {
+	m := newTestMachine(with(counter, func(c *Config) { c.NewestFirst = true }))
+	m.inFlight = 2
+	for _, tt := range []struct {
+		name       string
+		rate       float64
+		newest     bool
+		w, ahead   int
+		wait, stay time.Duration
+	}{
+		{"unknown", 0, false, 1, 9, 0, 0},
+		{"those ahead, less the places that are free", 100, false, 1, 3, 20 * ms, 20 * ms},
+		{"a heavy one waits for more", 100, false, 4, 3, 50 * ms, 20 * ms},
+		{"nobody ahead", 100, false, 1, 0, 0, 20 * ms},
+		{"the newest has nobody ahead", 100, true, 4, 9, 20 * ms, 20 * ms},
+		{"hardly ever one ends", 1e-300, false, 4, 9, seconds(forever), seconds(forever)},
+	} {
+		m.queue.rate, m.queue.newest = tt.rate, tt.newest
+		if wait, stay := m.forecast(tt.w, &patterns.Queue{Ahead: tt.ahead}); wait != tt.wait || stay != tt.stay {
+			t.Errorf("%s: %v, %v", tt.name, wait, stay)
+		}
+	}
+}
+
+// Where nobody knows how fast calls end, PIE goes by how long the oldest has waited.
+func TestPIEGoesByTheOldestWhereTheRateIsUnknown(t *testing.T) {
+	m := newTestMachine(with(counter, func(c *Config) { c.QueueDelay = PIE(ms) }))
+	for now := patterns.Instant(sec); now < patterns.Instant(2*sec); now = now.Add(piePeriod) {
+		m.hi = now
+		m.crowded(&patterns.Request{}, 0, &patterns.Queue{Waiting: 9, Oldest: now.Add(-100 * ms)})
+		m.crowded(&patterns.Request{Priority: patterns.High}, 0, &patterns.Queue{Oldest: patterns.Never})
+	}
+	if normal, high := m.queue.laws.pie[2].Share(), m.queue.laws.pie[3].Share(); normal == 0 || high != 0 {
+		t.Errorf("%v and %v", normal, high)
+	}
+}
+
+func TestWhoCameIsForgottenAndSoAreReservesForThem(t *testing.T) {
+	var c cutoff
+	c.arrivals[3], c.arrivals[5] = 100, 50
+	c.reserve[5], c.reserve[7], c.held = 4, 2, true
+	c.roll(patterns.Instant(rollEvery - 1))
+	if c.arrivals[3] != 100 {
+		t.Fatal("too soon")
+	}
+	c.roll(patterns.Instant(rollEvery))
+	if c.seen[3] != 100 || c.seen[5] != 50 || c.arrivals != [grades]uint64{} || c.reserve[5] != 4 || c.reserve[7] >= 2 || c.reserve[7] < 1.7 {
+		t.Errorf("%+v", c)
+	}
+	c.roll(patterns.Instant(rollEvery + memory))
+	if c.seen[3] < 36 || c.seen[3] > 37 || c.reserve[5] > 1.5 {
+		t.Errorf("%+v", c)
+	}
+	c.roll(patterns.Instant(time.Minute))
+	if c.held || c.reserve != [grades]float64{} {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestTheRateIsAMovingAverage(t *testing.T) {
 	var q queue
 	now := patterns.Instant(sec)
