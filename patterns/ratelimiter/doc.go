@@ -19,7 +19,8 @@
 //
 // A request passes at exactly the time that it was told. What was refused uses nothing.
 // Those who wait do so for themselves: callers of one key never wait behind those of
-// another. Who leaves the queue, or has a reservation cancelled before its time, leaves no
+// another. A timer that is late delays nobody but the one it was for: up to one permit that
+// came meanwhile is not lost. Who leaves the queue, or has a reservation cancelled before its time, leaves no
 // hole in it.
 //
 // # Which algorithm

@@ -248,3 +248,6 @@ func (k Key) AcquireFor(ctx context.Context, r patterns.Request) (patterns.Permi
 	r.Key = k.key
 	return k.limiter.AcquireFor(ctx, r)
 }
+
+// Delay is how long from now the reservation may be used; 0 if it may by now.
+func (v Reservation) Delay() time.Duration { return max(0, time.Until(v.At)) }

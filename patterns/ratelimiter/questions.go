@@ -100,9 +100,6 @@ type (
 	Overridden struct{ Before bool }
 )
 
-// Delay is how long from now the reservation may be used; 0 if it may by now.
-func (v Reservation) Delay() time.Duration { return max(0, time.Until(v.At)) }
-
 // ShardKey says which of the limiter's actors is asked.
 func (q Peek) ShardKey() string { return q.Key }
 
