@@ -78,7 +78,7 @@ func TestWhatAQuestionTakesIsCounted(t *testing.T) {
 		}
 		// It must not overtake those who wait, of whom it is told.
 		queue(t, in, g, actors.Acquire{Ref: 1, Weight: 2})
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		nextAs[actors.Granted](t, in)
 		queue(t, in, g, actors.Acquire{Ref: 2, Weight: 3}, actors.Acquire{Ref: 3, Priority: patterns.Low})
 		answer, err := ask(deskTake{N: 1})

@@ -141,8 +141,7 @@ var queuePanics = []struct {
 		return []uint64{c.ask(false, patterns.Request{Priority: patterns.High})}
 	}},
 	{"Expired", "Expired", patterns.FIFO, func(*crowd, *patterns.Permit) []uint64 {
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		pass(time.Minute)
 		return []uint64{1}
 	}},
 	{"Freed, at a report", "Freed", patterns.Keyed, func(_ *crowd, held *patterns.Permit) []uint64 {

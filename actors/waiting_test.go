@@ -17,6 +17,14 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
+// pass lets d pass, and everything happen that is due by then.
+//
+//bulwark:bubble
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // queue posts one request per line, so that they wait in this order.
 //
 //bulwark:bubble
