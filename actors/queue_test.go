@@ -35,9 +35,15 @@ func inTurn(t *testing.T, in *inbox, g actorstest.Guard, first patterns.Permit, 
 
 func TestTheOrderSaysWhoIsNext(t *testing.T) {
 	requests := []actors.Acquire{
-		{Ref: 1, Key: "a"}, {Ref: 2, Key: "a"}, {Ref: 3, Key: "a"}, {Ref: 4, Key: "b"},
-		{Ref: 5, Key: "c", Priority: patterns.High}, {Ref: 6, Key: "c", Priority: patterns.High}, {Ref: 7, Key: "b", Priority: patterns.High},
-		{Ref: 8, Key: "c", Priority: patterns.Background}, {Ref: 9, Key: "b"},
+		{Ref: 1, Key: "a"},
+		{Ref: 2, Key: "a"},
+		{Ref: 3, Key: "a"},
+		{Ref: 4, Key: "b"},
+		{Ref: 5, Key: "c", Priority: patterns.High},
+		{Ref: 6, Key: "c", Priority: patterns.High},
+		{Ref: 7, Key: "b", Priority: patterns.High},
+		{Ref: 8, Key: "c", Priority: patterns.Background},
+		{Ref: 9, Key: "b"},
 	}
 	for order, want := range map[patterns.Order][]uint64{
 		patterns.FIFO: {5, 6, 7, 1, 2, 3, 4, 9, 8},

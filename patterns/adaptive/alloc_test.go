@@ -24,7 +24,14 @@ func (c *calls) do(o patterns.Outcome) {
 
 func algorithms() []Algorithm {
 	return []Algorithm{
-		Knee{}, AIMD{}, AIMD{Window: 100}, AIMD{PerFlight: true}, Vegas{}, Vegas{Freeze: 5}, Gradient{}, Gradient2{},
+		Knee{},
+		AIMD{},
+		AIMD{Window: 100},
+		AIMD{PerFlight: true},
+		Vegas{},
+		Vegas{Freeze: 5},
+		Gradient{},
+		Gradient2{},
 		Window{Of: Vegas{}, Min: 100 * ms, Percentile: 0.9},
 	}
 }

@@ -171,8 +171,13 @@ func TestAPermitThatWasNotUsedServesWhoWaits(t *testing.T) {
 
 func TestARestartKeepsWhatWasUsedAndWhoWaits(t *testing.T) {
 	for _, msg := range []any{
-		actors.Acquire{}, actors.Report{}, actors.Cancel{}, actors.Inspect{}, actors.Consult{},
-		actors.Operate{}, actors.Reconfigure{},
+		actors.Acquire{},
+		actors.Report{},
+		actors.Cancel{},
+		actors.Inspect{},
+		actors.Consult{},
+		actors.Operate{},
+		actors.Reconfigure{},
 	} {
 		for _, key := range []string{"", "k"} {
 			synctest.Test(t, func(t *testing.T) {
