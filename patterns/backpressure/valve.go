@@ -9,8 +9,8 @@ import (
 )
 
 // Valve is a producer's handle on a backpressure actor. It is safe for concurrent use.
-// Acquire, AcquireFor, Snapshot, Reconfigure, Inspect, Operate, Stop and PID are those of
-// actors.Typed and actors.Handle.
+// Acquire, AcquireFor, TryAcquire, TryAcquireFor, Snapshot, Reconfigure, Inspect, Operate,
+// Stop and PID are those of actors.Typed and actors.Handle.
 //
 // Acquire asks to make one more piece of work pending, and waits while it is hot;
 // AcquireFor does so for a Request with a weight or a priority. Report or Release of the

@@ -9,8 +9,8 @@ import (
 )
 
 // Bulkhead is a caller's handle on a bulkhead actor. It is safe for concurrent use.
-// Acquire, AcquireFor, Snapshot, Reconfigure, Inspect, Operate, Stop and PID are those of
-// actors.Typed and actors.Handle.
+// Acquire, AcquireFor, TryAcquire, TryAcquireFor, Snapshot, Reconfigure, Inspect, Operate,
+// Stop and PID are those of actors.Typed and actors.Handle.
 //
 // Acquire takes a slot, waiting for its turn where Config.MaxWaiting lets it; AcquireFor
 // does so for a Request with a weight, a key or a priority. A refusal matches ErrFull if

@@ -14,14 +14,19 @@ import (
 
 func TestWhatNobodyTookIsNotGivenBack(t *testing.T) {
 	m := newTestMachine(rooms)
-	m.Release(1, patterns.PermitID{ID: 7})
-	m.Report(1, patterns.PermitID{ID: 7, Epoch: 9}, patterns.Success, 0)
-	m.SettleLease(1, 1, patterns.Tally{Unused: 5})
-	m.Acquire(1, 1, &patterns.Request{Key: "k"})
-	m.Release(1, patterns.PermitID{ID: 1})
-	m.Release(1, patterns.PermitID{ID: 1})
-	if m.taken() != 0 || m.Check() != nil {
-		t.Errorf("%d taken, %v", m.taken(), m.Check())
+	for name, f := range map[string]func(){
+		"released": func() { m.Release(1, patterns.PermitID{ID: 7}) },
+		"reported": func() { m.Report(1, patterns.PermitID{ID: 7, Epoch: 9}, patterns.Success, 0) },
+		"lent":     func() { m.SettleLease(1, 1, patterns.Tally{Unused: 5}) },
+		"twice": func() {
+			m.Acquire(1, 1, &patterns.Request{Key: "k"})
+			m.Release(1, patterns.PermitID{ID: 1})
+			m.Release(1, patterns.PermitID{ID: 1})
+		},
+	} {
+		if f(); m.main.taken != 0 || m.parted != 0 || m.Check() != nil {
+			t.Errorf("%s: %d taken, %v", name, m.main.taken, m.Check())
+		}
 	}
 }
 
@@ -106,30 +111,32 @@ func TestPartitionsThatComeAgainAreKeptTheLastOnesLongest(t *testing.T) {
 }
 
 // The partition of a caller that has left is looked at once more, even if it is forgotten
-// meanwhile.
+// meanwhile, for a partition that has no slots taken any more or for a new one.
 func TestAPartitionThatIsForgottenIsRelieved(t *testing.T) {
-	m := newTestMachine(Config{MaxPartitions: 1000, MaxConcurrent: 1, MaxWaiting: 1})
-	keyed(m, 1, 1, "left")
-	r := patterns.Request{Key: "left"}
-	m.Acquire(1, 2, &r)
-	_, _, _ = m.Join(2, &r, patterns.Queue{})
-	m.Release(3, patterns.PermitID{ID: 1}) // and nobody takes it
-	if len(m.watched) != 1 || m.saturated != 1 || m.used != 0 {
-		t.Fatalf("%d are watched", len(m.watched))
-	}
-	for i := range maxIdle + 1 {
-		keyed(m, 4, 10+i, strconv.Itoa(i))
-	}
-	for i := range maxIdle + 1 {
-		m.Release(5, patterns.PermitID{ID: uint64(10 + i)})
-	}
-	keyed(m, 6, 99, "new")
-	if m.partitions["left"] != nil || m.saturated != 0 || !m.Timeless() || m.Check() != nil {
-		t.Errorf("%d saturated, %v", m.saturated, m.Check())
-	}
-	m.Tick(patterns.Instant(time.Second))
-	if got := short(slices.Collect(m.Drain())); got != "S@left,R@left" || m.Wake() != patterns.Never || m.Check() != nil {
-		t.Errorf("events %s, %v", got, m.Check())
+	for _, others := range []int{maxIdle - 1, maxIdle + 1} {
+		m := newTestMachine(Config{MaxPartitions: 1000, MaxConcurrent: 1, MaxWaiting: 1})
+		keyed(m, 1, 1, "left")
+		r := patterns.Request{Key: "left"}
+		m.Acquire(1, 2, &r)
+		_, _, _ = m.Join(2, &r, patterns.Queue{})
+		m.Release(3, patterns.PermitID{ID: 1}) // and nobody takes it
+		if len(m.watched) != 1 || m.saturated != 1 || m.used != 0 {
+			t.Fatalf("%d are watched", len(m.watched))
+		}
+		for i := range others {
+			keyed(m, 4, 10+i, strconv.Itoa(i))
+		}
+		for i := range others {
+			m.Release(5, patterns.PermitID{ID: uint64(10 + i)})
+		}
+		keyed(m, 6, 99, "new")
+		if m.partitions["left"] != nil || m.saturated != 0 || !m.Timeless() || m.Check() != nil {
+			t.Errorf("%d saturated, %v", m.saturated, m.Check())
+		}
+		m.Tick(patterns.Instant(time.Second))
+		if got := short(slices.Collect(m.Drain())); got != "S@left,R@left" || m.Wake() != patterns.Never || m.Check() != nil {
+			t.Errorf("events %s, %v", got, m.Check())
+		}
 	}
 }
 
