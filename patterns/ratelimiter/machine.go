@@ -238,6 +238,7 @@ func (m *Machine) keep(b *budget) {
 // Report ends a permit. What it used stays used, however the call went.
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.Outcome, _ time.Duration) (counted, dirty bool) {
 	m.settle(now)
+	m.queue.freed = nobody
 	m.grants.end(p.ID)
 	return p.Epoch == m.epoch, m.flush()
 }
