@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"strconv"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -171,7 +172,7 @@ func (g *Sharded[C, S]) Stop(ctx context.Context) error {
 		t.beginDrain() // none of them admits anything more while others drain
 	}
 	sum := &ShutdownError{InFlight: map[string]uint64{}}
-	for _, t := range g.shards {
+	for _, t := range slices.Backward(g.shards) { // the first one last: it passes reports on to the others
 		if left, ok := errors.AsType[*ShutdownError](t.Stop(ctx)); ok {
 			sum.add(left)
 		}

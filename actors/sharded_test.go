@@ -490,6 +490,45 @@ func TestShardsThatHaveNothingOutStopWithoutAnError(t *testing.T) {
 	})
 }
 
+// The first shard passes reports on, and so has to outlive the others.
+func TestAShardThatStopsStillHearsOfItsPermitsByMessage(t *testing.T) {
+	for _, shutdown := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			guards := actorstest.NewRegistry(t)
+			g := spawnDesks(t, guards, 4, deskConfig{Limit: 2, Order: patterns.Keyed})
+			in := newInbox(t, guards.System())
+			var permits []patterns.PermitID
+			for _, key := range g.keys(t) {
+				in.ask(g.PID(), actors.Acquire{Key: key})
+				permits = append(permits, nextAs[actors.Granted](t, in).Permit)
+				in.ask(g.PID(), actors.Produce{Window: 1, Key: key})
+				wantDemand(t, in, 1)
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				stop := g.Stop
+				if shutdown {
+					stop = guards.Shutdown
+				}
+				if err := stop(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			nextAs[actors.Rejected](t, in) // of the last standing order
+			for i, p := range permits {
+				in.ask(g.PID(), actors.Report{Permit: p})
+				in.ask(g.PID(), actors.Done{N: 1})
+				synctest.Wait()
+				if got := g.snapshot(t); got.InFlight != uint64(6-2*i) {
+					t.Errorf("%+v", got.Counts)
+				}
+			}
+			wg.Wait()
+		})
+	}
+}
+
 func TestOneShardMayFailWithoutTheOthers(t *testing.T) {
 	for _, dead := range []int{0, 2} {
 		t.Run(strconv.Itoa(dead), func(t *testing.T) {
