@@ -97,7 +97,7 @@ func partner(ctx context.Context, guards *actors.Registry) error {
 				refused <- fmt.Sprintf("caller %d, %s", i, limited.Cause)
 			}
 		}()
-		for s, _ := limiter.Snapshot(ctx); s.Asked <= uint64(i); s, _ = limiter.Snapshot(ctx) {
+		for s, _ := limiter.Snapshot(ctx); s.Asked <= uint64(i) && ctx.Err() == nil; s, _ = limiter.Snapshot(ctx) {
 			time.Sleep(time.Millisecond) // until it has asked
 		}
 	}
