@@ -168,6 +168,12 @@ func (c Config) successor(next Config) error {
 // grouped reports whether tenants are told apart.
 func (c *Config) grouped() bool { return c.Fair || c.Partitions != nil }
 
+// lends reports whether there are leases whose calls need not be timed.
+func (c *Config) lends() bool {
+	_, _, leased := c.Mode.Lease()
+	return leased && c.MaxLatency == 0
+}
+
 func (c *Config) bounds() Bounds {
 	return Bounds{Initial: c.Initial, Min: c.Min, Max: c.Max, MaxLatency: c.MaxLatency}
 }

@@ -21,6 +21,9 @@ func fuzzConfig(b byte) Config {
 	if b&64 != 0 {
 		c.MaxLatency = ms
 	}
+	if b&128 != 0 {
+		c.Mode = patterns.Leased(0, 0)
+	}
 	return c
 }
 

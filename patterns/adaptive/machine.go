@@ -27,6 +27,8 @@ type Machine struct {
 	knee     *knee // finder, if it is one
 	low      bool  // it looks below itself for a moment
 	grouped  bool  // tenants are told apart
+	lends    bool  // in leases, whose calls need not be timed
+	idle     bool  // and so few are in flight that no call is timed
 	limit    int   // what finder said last
 	inFlight int   // weights of all permits out
 	leased   int   // of them, those that are not in slots
@@ -87,6 +89,8 @@ func NewMachine(p Params) *Machine {
 	m.line = newLine(&m.cfg)
 	m.tenants = newTenants(&m.cfg, p.Seed)
 	m.grouped = m.cfg.grouped()
+	m.lends = m.cfg.lends()
+	m.idle = m.lends
 	m.find(m.cfg.Algorithm.New(m.cfg.bounds()))
 	m.announced = m.limit
 	return m
@@ -97,7 +101,7 @@ func NewMachine(p Params) *Machine {
 func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
 	m.settle(now)
 	// What nearly all are: nothing is kept for anybody, and there is a place.
-	if m.state == Adapting && !m.cutoff.held && !m.grouped && !m.low &&
+	if m.state == Adapting && !m.cutoff.held && !m.grouped && !m.low && !m.idle &&
 		r.Asked == 0 && r.Deadline == 0 && r.Weight <= 1 && m.inFlight < m.limit {
 		if i := int(uint32(id)) - 1; uint(i) < uint(len(m.slots)) && m.slots[i].id == 0 {
 			m.inFlight++
@@ -110,6 +114,9 @@ func (m *Machine) Acquire(now patterns.Instant, id uint64, r *patterns.Request) 
 }
 
 func (m *Machine) admit(id uint64, r *patterns.Request) patterns.Decision {
+	if m.idle && 2*m.inFlight >= m.limit {
+		m.idle, m.dirty = false, true
+	}
 	c := m.claim(r)
 	switch {
 	case m.state == ForcedOpen:
@@ -231,12 +238,28 @@ func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, o patterns.O
 	m.settle(now)
 	inFlight, full := m.end(p.ID)
 	counted = p.Epoch >= m.since
+	if m.lends && !m.timed(o, &elapsed) {
+		return counted, m.flush()
+	}
 	if counted && o != patterns.Ignored && (m.state == Adapting || m.state == MetricsOnly) {
 		m.learn(Sample{
 			Now: m.hi, RTT: elapsed, InFlight: int(inFlight), Left: m.inFlight, Full: full, Dropped: o == patterns.Dropped,
 		})
 	}
 	return counted, m.flush()
+}
+
+// timed reports whether there is something to learn from a call of which it may be unknown
+// how long it took; what was lost took as long as others.
+func (m *Machine) timed(o patterns.Outcome, elapsed *time.Duration) bool {
+	if !m.idle && 4*m.inFlight < m.limit {
+		m.idle, m.dirty = true, true
+	}
+	if *elapsed > 0 {
+		return true
+	}
+	*elapsed = time.Duration(max(m.latency, 1))
+	return o == patterns.Dropped
 }
 
 func (m *Machine) learn(s Sample) {
@@ -293,8 +316,9 @@ func (m *Machine) Drain() iter.Seq[patterns.Event] { return m.events.Drain() }
 // Timeless is false: every report is a measurement.
 func (m *Machine) Timeless() bool { return false }
 
-// Measured is true.
-func (m *Machine) Measured() bool { return true }
+// Measured is true, but for a lender that has hardly any calls in flight: theirs is not the
+// latency that says anything about the limit.
+func (m *Machine) Measured() bool { return !m.idle }
 
 // Refusal says that every request is refused while ForcedOpen.
 func (m *Machine) Refusal() (err error, until patterns.Instant, ok bool) {

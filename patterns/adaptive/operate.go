@@ -88,6 +88,8 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	if c.Fair != old.Fair || c.MaxTenants != old.MaxTenants || c.Partitions != old.Partitions {
 		m.regroup()
 	}
+	m.lends = c.lends()
+	m.idle = m.idle && m.lends
 	m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.dirty = true
 }
@@ -126,7 +128,7 @@ func (m *Machine) Check() error {
 	check(m.state.Valid(), fmt.Sprintf("state is %v", m.state))
 	check(m.limit >= m.cfg.Min && m.limit <= m.cfg.Max, fmt.Sprintf("limit %d is out of bounds", m.limit))
 	check(m.limit == int(m.finder.Estimate()), "limit and estimate differ")
-	check(m.low == (m.knee != nil && m.knee.looking()) && m.grouped == m.cfg.grouped(), "flags are wrong")
+	check(m.low == (m.knee != nil && m.knee.looking()) && m.grouped == m.cfg.grouped() && m.lends == m.cfg.lends() && (m.lends || !m.idle), "flags are wrong")
 	check(m.leased >= 0 && m.inFlight == out, fmt.Sprintf("%d in flight, but %d permits are out", m.inFlight, out))
 	check(m.cutoff.inFlight == byLevel && m.cutoff.greedy == greedy, "priorities do not add up")
 	for i, r := range m.cutoff.reserve {

@@ -80,7 +80,8 @@ func (m *Machine) unlease(n int) {
 // Lease lends a quarter of the places left, less what is kept for higher priorities,
 // as long as more than half of the limit is free: latency is only worth knowing near
 // the limit, and there each call is measured. Tenants are not told apart in a lease,
-// so that there is none if they must be.
+// so that there is none if they must be. None of them is timed until half of the limit is in
+// use, and then all are until it is a quarter.
 func (m *Machine) Lease(_ patterns.Instant, want int) int {
 	if m.state != Adapting || m.grouped {
 		return 0

@@ -383,6 +383,51 @@ func TestAShortageEndsLeasesOnceAndLearningGoesOn(t *testing.T) {
 	}
 }
 
+func TestALenderTimesNobodyWhileHalfOfTheLimitIsFree(t *testing.T) {
+	leased := func(change ...func(*Config)) Config {
+		c := still(20)
+		c.Mode = patterns.Leased(0, 0)
+		for _, f := range change {
+			f(&c)
+		}
+		return c
+	}
+	h := newHost(t, leased())
+	if h.m.Measured() {
+		t.Fatal("times the first")
+	}
+	h.take(1, patterns.Request{})
+	if h.report(0, patterns.Failure, 0); h.m.latency != 0 {
+		t.Error("learned from a call that was not timed")
+	}
+	h.m.latency = 1e6
+	h.take(1, patterns.Request{})
+	if h.report(0, patterns.Dropped, 0); h.m.limit != 18 || h.m.latency != 1e6 {
+		t.Errorf("limit %d after a lost call", h.m.limit)
+	}
+	h.take(9, patterns.Request{})
+	if h.m.Measured() {
+		t.Error("times the ninth of 18")
+	}
+	if d := h.acquire(patterns.Request{}); !d.Dirty || !h.m.Measured() {
+		t.Error("does not time the tenth")
+	}
+	for len(h.out) > 4 {
+		h.report(0, patterns.Success, 2*ms)
+		h.sound()
+	}
+	if h.m.Measured() || h.m.latency < 1.2e6 {
+		t.Errorf("times who is alone; latency %v", h.m.latency)
+	}
+	h.m.Reconfigure(0, leased(func(c *Config) { c.MaxLatency = ms }))
+	if h.sound(); !h.m.Measured() {
+		t.Error("with a MaxLatency")
+	}
+	if h := newHost(t, still(20)); !h.m.Measured() {
+		t.Error("without leases")
+	}
+}
+
 func TestTheNamesOfQueues(t *testing.T) {
 	for q := range Queue(queues + 1) {
 		name, wrong := q.String(), fmt.Sprintf("queue(%d)", q)
