@@ -467,8 +467,8 @@ func TestProducersAreToldWhenTheGuardStops(t *testing.T) {
 		waits.ask(g.PID(), actors.Done{N: 3})
 		synctest.Wait()
 		select {
-		case <-stopped:
-			t.Error("stopped with a permit out")
+		case err := <-stopped:
+			t.Errorf("stopped with a permit out: %v", err)
 		default:
 		}
 		full.ask(g.PID(), actors.Done{N: 1})

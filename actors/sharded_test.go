@@ -661,7 +661,9 @@ func TestShardsRunUnderAParent(t *testing.T) {
 		spawned := make(chan *deskGuards, 1)
 		guards.System().Root.Send(parent.pid, do(func(c actor.Context) {
 			// A child that has a shard's name: none of them is spawned.
-			c.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "desk#1")
+			if _, err := c.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "desk#1"); err != nil {
+				t.Error(err)
+			}
 			var made []*desk
 			_, err := actors.SpawnSharded(guards, "desk", 3, deskSpec(deskConfig{Limit: 1}, &made), func(s *actors.Sharded[deskConfig, deskSnapshot]) *deskGuards {
 				return &deskGuards{s, made}
