@@ -19,7 +19,7 @@ var (
 	ErrFailed = errors.New("guard failed")
 	// ErrOverloaded: more requests wait in the guard's mailbox than it may hold.
 	ErrOverloaded = errors.New("guard overloaded")
-	// ErrQueueFull: as many callers wait for a permit as may.
+	// ErrQueueFull: nobody may wait for a permit of this pattern, or this caller would not.
 	ErrQueueFull = errors.New("guard's queue is full")
 	// ErrExpired: the request's deadline passed while it waited.
 	ErrExpired = errors.New("request expired while waiting")

@@ -56,8 +56,8 @@ type (
 		RetryAfter time.Duration // 0 if unknown
 	}
 
-	// Report ends a permit with an outcome. There is no reply. Elapsed may be 0: the
-	// guard then measures from the grant.
+	// Report ends a permit, of which the ID alone is looked at, with an outcome. There is no
+	// reply. Elapsed may be 0: the guard then measures from the grant.
 	Report struct {
 		Permit  patterns.PermitID
 		Outcome patterns.Outcome
@@ -82,9 +82,10 @@ type (
 	// Produce says that the sender is an actor that produces work, and would like to have
 	// Window pieces of it under way, at most, each with a permit of the guard. The guard
 	// answers with a Demand now, if it can, and with others as permits become free, until a
-	// Produce with another Window, or a Window of 0, comes. Producers take turns with all
-	// others who wait, and each has one place in the queue, which MaxWaiting does not count.
-	// The sender is the permits' holder.
+	// Produce with another Window, or a Window of 0, or a Rejected: then it is over, and
+	// permits that are out may still be Done. Producers take turns with all others who
+	// wait, and each has one place in the queue, of which no limit is kept. The sender is
+	// the permits' holder.
 	Produce struct {
 		Ref      uint64
 		Window   int // 0 to 65,536
@@ -100,7 +101,8 @@ type (
 	}
 
 	// Done ends N of the sender's permits from Demands, the oldest first, with an outcome.
-	// There is no reply.
+	// Of a guard of several shards they are those of the first shard that has some, and so
+	// on. There is no reply.
 	Done struct {
 		N       int
 		Outcome patterns.Outcome

@@ -213,23 +213,3 @@ func (s *shell) expire(c *call, now patterns.Instant) {
 	}
 	s.withdraw(c, err)
 }
-
-// plainQueue is the Queuer of rules that are none: a bounded one, in order.
-type plainQueue struct {
-	shell *shell
-	limit int
-}
-
-func (q plainQueue) Join(_ patterns.Instant, r *patterns.Request, v patterns.Queue) (until patterns.Instant, dirty bool, err error) {
-	if r.NoWait || v.Waiting >= q.limit {
-		return 0, false, &q.shell.refusals().queueFull
-	}
-	return patterns.Never, false, nil
-}
-
-func (q plainQueue) Expired(patterns.Instant, *patterns.Request) (bool, error) {
-	return false, &q.shell.refusals().expired
-}
-func (plainQueue) Order() patterns.Order   { return patterns.FIFO }
-func (plainQueue) Again() patterns.Instant { return patterns.Never }
-func (plainQueue) Freed() (string, bool)   { return "", true }

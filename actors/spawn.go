@@ -43,9 +43,6 @@ type Spec[C comparable, S any] struct {
 	Mode patterns.Mode
 	// OnFailure is what callers get if the actor fails for good.
 	OnFailure patterns.FailPolicy
-	// MaxWaiting bounds how many callers may wait for a permit of rules that are no Queuer.
-	// 0: nobody waits.
-	MaxWaiting int
 	// Merge makes one Snapshot of those of all shards. SpawnSharded needs it.
 	Merge func([]S) S
 }
@@ -182,9 +179,6 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 		s.cells.learn(lessor)
 	}
 	s.queuer, _ = any(m).(Queuer)
-	if s.queuer == nil && spec.MaxWaiting > 0 {
-		s.queuer = plainQueue{s, spec.MaxWaiting}
-	}
 	if spender, ok := any(m).(Spender); ok {
 		s.spends = spender.Spends()
 	}

@@ -23,8 +23,9 @@ type Guard interface {
 type CrashOption func(*inject.Crash)
 
 // At makes it panic at the next message of msg's type, before anything is done
-// about it: actors.Acquire, Report, Cancel, Release, Inspect, Operate or Reconfigure.
-// A call of the handle's method counts as its message; Permit.Release is a Cancel.
+// about it: actors.Acquire, Report, Cancel, Release, Produce, Done, Inspect, Consult,
+// Operate or Reconfigure. A call of the handle's method counts as its message;
+// Permit.Release is a Cancel.
 func At(msg any) CrashOption {
 	return func(c *inject.Crash) { c.At, c.After = msg, false }
 }
