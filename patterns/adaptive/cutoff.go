@@ -18,11 +18,11 @@ const (
 // as long as what is in flight leaves the reserves of all higher ones; the pressure
 // that these feel is what moves the reserves.
 type cutoff struct {
-	reserve  [levels]float64 // for the calls of that priority, against all lower ones
-	fair     float64         // for tenants below their share, against all others
-	inFlight [levels]int     // weights
-	greedy   int             // weight of what was granted above a share
 	held     bool            // some reserve is not 0
+	inFlight [levels]int32   // weights
+	greedy   int             // weight of what was granted above a share
+	fair     float64         // reserve for tenants below their share, against all others
+	reserve  [levels]float64 // for the calls of that priority, against all lower ones
 }
 
 // kept returns how many places a call of that level must leave free.
@@ -60,7 +60,7 @@ func (c *cutoff) shrink(level int, entitled bool) {
 
 // refused makes the reserves grow, if there is anybody to hold back.
 func (c *cutoff) refused(level int, entitled bool, limit float64) {
-	lower := 0
+	lower := int32(0)
 	for i := range level {
 		lower += c.inFlight[i]
 	}

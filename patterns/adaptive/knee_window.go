@@ -10,22 +10,23 @@ import (
 // for the mean of their latencies, whichever takes longer, so that a service of one
 // worker and one of a thousand both get a verdict worth having.
 type window struct {
-	open         bool
-	start, last  patterns.Instant
 	n            int // samples, less the calls that were turned away at once
 	sum, squares float64
+	last         patterns.Instant
+	left         int     // in flight at last
+	area         float64 // in flight × time
+	fresh        int     // calls that began within the limit
+	freshSum     float64
+	low          int // calls that began below the knee
+	lowSum       float64
+	deficit      float64 // sum of the shares of the knee idle after each call
 	hits         int     // calls that took the last place
 	drops        int     // lost calls
 	away         int     // of them, those turned away at once
-	deficit      float64 // sum of the shares of the knee idle after each call
-	low          int     // calls that began below the knee
-	lowSum       float64
-	fresh        int // calls that began within the limit
-	freshSum     float64
+	start        patterns.Instant
+	open         bool
 	half         int     // fresh when the first half of a probe was over
 	halfSum      float64 // and freshSum
-	left         int     // in flight at the end
-	area         float64 // in flight × time
 }
 
 func (w *window) begin(now patterns.Instant, left int) {

@@ -115,11 +115,11 @@ func (m *Machine) Check() error {
 			errs = append(errs, errors.New("adaptive: "+problem))
 		}
 	}
-	out, byLevel, greedy := m.leased, [levels]int{}, 0
+	out, byLevel, greedy := m.leased, [levels]int32{}, 0
 	for i := range m.slots {
 		if s := &m.slots[i]; s.id != 0 {
 			out += int(s.weight)
-			byLevel[s.level] += int(s.weight)
+			byLevel[s.level] += s.weight
 			if s.greedy && m.grouped {
 				greedy += int(s.weight)
 			}
@@ -154,14 +154,14 @@ func (m *Machine) Repair(now patterns.Instant) {
 		state, due = Adapting, patterns.Never
 	}
 	m.relearn(limit)
-	m.cutoff.inFlight, m.cutoff.greedy = [levels]int{}, 0
+	m.cutoff.inFlight, m.cutoff.greedy = [levels]int32{}, 0
 	m.leased = max(m.leased, 0)
 	m.inFlight = m.leased
 	m.regroup()
 	for i := range m.slots {
 		if s := &m.slots[i]; s.id != 0 {
 			m.inFlight += int(s.weight)
-			m.cutoff.inFlight[s.level] += int(s.weight)
+			m.cutoff.inFlight[s.level] += s.weight
 		}
 	}
 	m.become(state, CauseRepaired, "")

@@ -25,7 +25,7 @@ func (m *Machine) keep(s *slot) {
 		m.forget(old)
 	}
 	m.slots[i] = *s
-	m.cutoff.inFlight[s.level] += int(s.weight)
+	m.cutoff.inFlight[s.level] += s.weight
 	if m.grouped {
 		m.tenants.all[s.tenant].inFlight += s.weight
 		if s.greedy {
@@ -62,7 +62,7 @@ func (m *Machine) end(id uint64) (inFlight int32, full bool) {
 
 func (m *Machine) forget(s *slot) {
 	s.id = 0
-	m.cutoff.inFlight[s.level] -= int(s.weight)
+	m.cutoff.inFlight[s.level] -= s.weight
 	if m.grouped {
 		m.tenants.all[s.tenant].inFlight -= s.weight
 		if s.greedy {
