@@ -157,7 +157,7 @@ func breakers() family {
 				about: "An open breaker refuses, call after call.",
 			},
 			{
-				name: "breaker/subscriber", baseline: "gobreaker", how: tight{}, goroutines: tightly, subjects: passing(true),
+				name: "breaker/subscriber", baseline: "gobreaker", how: tight{}, goroutines: calledAt, subjects: passing(true),
 				about: "As breaker/closed, with one listener to the breaker's events.",
 			},
 			{
