@@ -227,8 +227,7 @@ func (s *shell) doneElsewhere(sender *actor.PID, msg Done, excess int) {
 		return
 	}
 	msg.N = excess
-	s.outbox.put(&letter{to: s.family.pids[s.shard+1], msg: msg, sender: sender})
-	s.mailbox.After()
+	s.pass(sender, msg, s.shard+1)
 }
 
 // sendDemand tells producers of the permits that they were lent in this turn.

@@ -89,8 +89,7 @@ func (s *shell) releaseHolder(pid *actor.PID) {
 // rewatch renews every watch for a new incarnation.
 func (s *shell) rewatch() {
 	for _, h := range s.holders {
-		if h.idle() { // the turn that enlisted it panicked
-			s.dismiss(h)
+		if s.dismiss(h); s.holders[h.key] != h { // the turn that enlisted it panicked
 			continue
 		}
 		s.tellHolder(h, &actor.Watch{Watcher: s.context.Self()})

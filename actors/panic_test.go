@@ -481,3 +481,81 @@ func (g *deskGuard) command(t testing.TB, f func(*desk)) {
 		t.Error(err)
 	}
 }
+
+// A standing order that goes to another shard is heard there, though the first panics as
+// it ends the old one.
+func TestAProducerThatMovesIsHeardThoughItsOldShardPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		g := spawnDesks(t, guards, 3, deskConfig{Limit: 2, Waiting: 10})
+		box, option := tap()
+		p, in := newInbox(t, guards.System(), option), newInbox(t, guards.System())
+		keys := g.keys(t)
+		acquire(t, g, patterns.Request{Key: keys[0]})
+		p.ask(g.PID(), actors.Produce{Ref: 1, Window: 5, Key: keys[0]})
+		wantDemand(t, p, 1)
+		queue(t, in, g, actors.Acquire{Ref: 2, Key: keys[0], Holder: in.pid})
+		g.machines[0].panicIn = "Acquire"
+		p.ask(g.PID(), actors.Produce{Ref: 3, Window: 1, Key: keys[1]})
+		if d := nextAs[actors.Demand](t, p); d != (actors.Demand{Ref: 3, N: 1}) {
+			t.Errorf("%+v", d)
+		}
+		if r := nextAs[actors.Rejected](t, in); r.Ref != 2 || !errors.Is(r.Err, actors.ErrFailed) {
+			t.Errorf("%+v", r)
+		}
+		wantDemand(t, p, 0)
+		p.ask(g.PID(), actors.Produce{Key: keys[1]})
+		p.ask(g.PID(), actors.Done{N: 2})
+		wantDemand(t, p, 0)
+		if got := g.snapshot(t); got.InFlight != 1 || got.Waiting != 0 || got.Restarts != 1 || got.Repeated != 0 {
+			t.Errorf("%+v", got.Counts)
+		}
+		if w, u := box.watches.Load(), box.unwatches.Load(); w != 3 || u != 2 { // one more for the restart
+			t.Errorf("%d watches, %d unwatches", w, u)
+		}
+	})
+}
+
+// mute refuses and does not say why.
+type mute struct{ *desk }
+
+func (m mute) Acquire(now patterns.Instant, id uint64, r *patterns.Request) patterns.Decision {
+	if r.Key == "nothing" {
+		return patterns.Decision{}
+	}
+	return m.desk.Acquire(now, id, r)
+}
+
+func (mute) Expired(patterns.Instant, *patterns.Request) (bool, error) { return false, nil }
+
+func TestARefusalWithoutAReasonIsOneAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		var made []*desk
+		spec := deskSpec(deskConfig{Limit: 1, Waiting: 100, MaxWait: time.Minute}, &made)
+		build := spec.New
+		spec.New = func(o actors.Origin) actors.Machine[deskConfig, deskSnapshot] { return mute{build(o).(*desk)} }
+		g, err := actors.Spawn(guards, "desk", spec, func(t *actors.Typed[deskConfig, deskSnapshot]) *deskGuard {
+			return &deskGuard{t, made[0]}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newCrowd(t, g)
+		spot := c.ask(true, patterns.Request{Key: "nothing"})
+		queued := c.ask(true, patterns.Request{Key: "nothing", HoldFor: 1})
+		message := c.ask(false, patterns.Request{Key: "nothing"})
+		acquire(t, g, patterns.Request{})
+		handle, byMessage := c.ask(true, patterns.Request{}), c.ask(false, patterns.Request{})
+		time.Sleep(time.Minute)
+		c.listen()
+		for _, ref := range []uint64{spot, queued, message} {
+			c.answered(ref, patterns.ErrRejected)
+		}
+		for _, ref := range []uint64{handle, byMessage} {
+			c.answered(ref, actors.ErrExpired)
+		}
+		c.wg.Wait()
+		g.snapshot(t)
+	})
+}

@@ -206,7 +206,10 @@ func (s *shell) expire(c *call, now patterns.Instant) {
 	if c.waitsUntil <= now {
 		s.serving = c // its deadline will not come again
 		dirty, refusal := s.queuer.Expired(now, &c.request)
-		if err = refusal; dirty {
+		if refusal != nil {
+			err = refusal
+		}
+		if dirty {
 			s.settle()
 		}
 		s.serving = nil

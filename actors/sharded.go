@@ -254,8 +254,8 @@ func (s *shell) route(sender *actor.PID, msg any) (gone bool) {
 		s.cancelByMessage(sender, m)
 		return true
 	case Produce:
-		if to = s.family.index(m.Key); sender != nil {
-			s.produceElsewhere(sender, m, to)
+		if sender != nil {
+			return s.routeProducer(sender, m)
 		}
 	case Release, releaseLater, Operate, Reconfigure:
 		s.fan(nil, msg)
@@ -266,9 +266,13 @@ func (s *shell) route(sender *actor.PID, msg any) (gone bool) {
 	if to == 0 || to >= len(s.family.pids) {
 		return false
 	}
+	s.pass(sender, msg, to)
+	return true
+}
+
+func (s *shell) pass(sender *actor.PID, msg any, to int) {
 	s.outbox.put(&letter{to: s.family.pids[to], msg: msg, sender: sender})
 	s.mailbox.After()
-	return true
 }
 
 func (s *shell) fan(sender *actor.PID, msg any) {
@@ -278,18 +282,24 @@ func (s *shell) fan(sender *actor.PID, msg any) {
 	s.mailbox.After()
 }
 
-// produceElsewhere ends what standing order the sender has with the shards that its new
-// one is not for.
-func (s *shell) produceElsewhere(sender *actor.PID, m Produce, to int) {
-	m.Window, m.search = 0, true
-	for i, pid := range s.family.pids {
-		if i == 0 && to != 0 {
-			s.produce(sender, m)
-		} else if i != to {
-			s.outbox.put(&letter{to: pid, msg: m, sender: sender})
+// routeProducer is route for a standing order. What the sender has with other shards is
+// over.
+func (s *shell) routeProducer(sender *actor.PID, m Produce) (gone bool) {
+	to, over := s.family.index(m.Key), Produce{search: true}
+	for i := range s.family.pids {
+		switch {
+		case i == 0:
+		case i == to:
+			s.pass(sender, m, to)
+		default:
+			s.pass(sender, over, i)
 		}
 	}
-	s.mailbox.After()
+	if to == 0 {
+		return false
+	}
+	s.produce(sender, over) // last, because it may panic
+	return true
 }
 
 // inspectFamily answers an Inspect. It waits for turns, this one's end among them.

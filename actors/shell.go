@@ -155,6 +155,9 @@ func (s *shell) decide(r *patterns.Request) patterns.Decision {
 	}
 	id := s.ledger.next()
 	d := s.rules.Acquire(now, id, r)
+	if d.Verdict == patterns.Refuse && d.Err == nil { // the zero Decision lets nobody through
+		d.Err = patterns.ErrRejected
+	}
 	if d.Verdict == patterns.Grant {
 		if r.Spend {
 			s.granting = spentID
