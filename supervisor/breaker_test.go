@@ -105,7 +105,7 @@ func TestBreakerSupervision(t *testing.T) {
 		k.refused(waiting, ErrAway)
 		k.changed("boss/a restarted 1, boss/a running>open too-often for 10s")
 		k.sleep(4 * time.Second)
-		err := k.refused(k.ask("boss/a", echo("comes")), patterns.ErrRejected)
+		err := k.refusal(k.ask("boss/a", echo("comes")), patterns.ErrRejected)
 		if after, ok := patterns.RetryAfter(err); !ok || after != 6*time.Second {
 			t.Errorf("retry after %v", after)
 		}
@@ -219,7 +219,7 @@ func TestALongWaitRefusesAndAShortOneHolds(t *testing.T) {
 		k.sleep(time.Second)
 		k.answered(held)
 		k.send("boss/a", fail{"ouch"})
-		err := k.refused(k.ask("boss/a", echo("refused")), ErrAway)
+		err := k.refusal(k.ask("boss/a", echo("refused")), ErrAway)
 		if after, _ := patterns.RetryAfter(err); after != 2*time.Second {
 			t.Errorf("retry after %v", after)
 		}

@@ -9,23 +9,34 @@ import (
 	"github.com/bulwark-go/bulwark/supervisor/rules"
 )
 
-// The words of package rules, which decides everything, and explains them. The zero
-// Config is valid: one for one, restarted at once, 10 restarts in 10 s.
 type (
-	Config           = rules.Config
-	BreakerConfig    = rules.BreakerConfig
+	// Config is the whole policy of a strategy. The zero Config is valid: one for one, restarted at
+	// once, 10 restarts in 10 s. Package rules, which decides everything, explains the words.
+	Config = rules.Config
+	// BreakerConfig is when a child is kept away, and how it comes back.
+	BreakerConfig = rules.BreakerConfig
+	// QuarantineConfig is when a child is parked for an operator.
 	QuarantineConfig = rules.QuarantineConfig
+	// CorrelatedConfig is when failures of several children are taken for one.
 	CorrelatedConfig = rules.CorrelatedConfig
-	IntensityConfig  = intensity.Config
-	BackoffConfig    = backoff.Config
-	BudgetConfig     = budget.Config
-
-	Scope       = rules.Scope
-	Directive   = rules.Directive
+	// IntensityConfig is how many restarts are allowed in what time.
+	IntensityConfig = intensity.Config
+	// BackoffConfig is how long a restart waits.
+	BackoffConfig = backoff.Config
+	// BudgetConfig is how many restarts siblings share.
+	BudgetConfig = budget.Config
+	// Scope says who is restarted when a child fails.
+	Scope = rules.Scope
+	// Directive says what becomes of a child that failed.
+	Directive = rules.Directive
+	// RestartType says when a child that ended is restarted.
 	RestartType = rules.RestartType
-	AtTop       = rules.AtTop
-	State       = rules.State
-	Cause       = rules.Cause
+	// AtTop says what happens where nobody is left to escalate to.
+	AtTop = rules.AtTop
+	// State is how a child is.
+	State = rules.State
+	// Cause says why its state changed.
+	Cause = rules.Cause
 )
 
 // Values of the types above.

@@ -71,8 +71,8 @@ func (e *AwayError) RetryAfter() time.Duration {
 }
 
 var (
-	// ErrNotSupervised: no strategy of this package supervises that actor.
+	// ErrNotSupervised says that no strategy of this package supervises that actor.
 	ErrNotSupervised = errors.New("actor is not supervised by package supervisor")
-	// ErrNotWaiting: there is nothing to release the actor from.
+	// ErrNotWaiting says that there is nothing to release the actor from.
 	ErrNotWaiting = errors.New("actor is not waiting for a restart")
 )

@@ -264,7 +264,13 @@ func (k *kit) sleep(d time.Duration) {
 }
 
 // refused checks that f is answered, at once, that it was undelivered, for target.
-func (k *kit) refused(f *actor.Future, target error) error {
+func (k *kit) refused(f *actor.Future, target error) {
+	k.t.Helper()
+	_ = k.refusal(f, target)
+}
+
+// refusal is refused, and returns the reason.
+func (k *kit) refusal(f *actor.Future, target error) error {
 	k.t.Helper()
 	u, ok := k.answered(f).(mailbox.Undelivered)
 	if !ok || !errors.Is(u, target) {

@@ -115,8 +115,7 @@ func TestTrap2QueuedRequestsOfAChildThatIsGivenUpAreAnswered(t *testing.T) {
 // frail is an actor with children that panics on some of its life's messages.
 func (k *kit) frail(name string, children []spawn, panics func(msg any) bool) *actor.Props {
 	inner := k.actorOf(name, children)
-	var props *actor.Props
-	props = inner.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+	props := inner.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 			next(c, env)
 			if panics(env.Message) {
