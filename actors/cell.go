@@ -78,8 +78,10 @@ type leaseAccount struct {
 	number  uint32 // 0: unused
 	epoch   uint64
 	granted patterns.Instant
+	lent    int
 	over    bool // nothing more is spent of it
-	issued  int  // permits spent of it, once it is over
+	issued  int  // permits that got a place, once it is over
+	used    int  // permits that ended as they were spent, once it is over
 	folded  int  // successes that the rules know of
 	others  int  // permits that ended by message: failures, slow ones, released ones
 }
@@ -145,23 +147,49 @@ func (c *cell) take() (id uint64, ok bool) {
 	}
 }
 
-// revoke ends the cell's lease: nothing more is spent of it.
-func (c *cell) revoke() {
+// use spends one permit of the cell's lease that ends as it is spent. It needs no place, so
+// that the lease has one less: all it takes is this one step.
+func (c *cell) use() bool {
 	for {
 		w := c.spend.Load()
-		number, limit, spent := unpackSpend(w)
-		if spent >= limit || c.spend.CompareAndSwap(w, packSpend(number, spent, spent)) {
-			return
+		if _, limit, spent := unpackSpend(w); spent >= limit {
+			return false
+		}
+		if c.spend.CompareAndSwap(w, w-oneLess) {
+			return true
 		}
 	}
 }
 
-// issued is how many permits of the record's lease were spent. It is called in a turn.
+// oneLess is a limit of 1 in a spend word.
+const oneLess = 1 << 16
+
+// revoke ends the cell's lease: nothing more is spent of it. It returns what it was.
+func (c *cell) revoke() (number uint32, limit, spent int) {
+	for {
+		w := c.spend.Load()
+		number, limit, spent = unpackSpend(w)
+		if spent >= limit || c.spend.CompareAndSwap(w, packSpend(number, spent, spent)) {
+			return number, limit, spent
+		}
+	}
+}
+
+// issued is how many permits of the record's lease got a place. It is called in a turn.
 func (c *cell) issued(r *leaseRecord) int {
 	if number, _, spent := unpackSpend(c.spend.Load()); number == r.number {
 		return spent
 	}
 	return r.issued
+}
+
+// usedUp is how many permits of the record's lease ended as they were spent. It is called
+// in a turn.
+func (c *cell) usedUp(r *leaseRecord) int {
+	if number, limit, _ := unpackSpend(c.spend.Load()); number == r.number && !r.over {
+		return r.lent - limit
+	}
+	return r.used
 }
 
 type claim uint8

@@ -110,6 +110,7 @@ type twin struct {
 	successes int
 	others    int
 	ended     int
+	used      int // at once
 }
 
 type twinPermit struct {
@@ -199,6 +200,16 @@ func TestCellsBehaveAsIfEveryPermitWereRemembered(t *testing.T) {
 					}
 				}
 			},
+			"use": func(t *rapid.T) {
+				c := cellOf(t)
+				for range rapid.IntRange(1, 40).Draw(t, "times") {
+					if !c.use() {
+						return
+					}
+					w.used++
+					w.successes++
+				}
+			},
 			"succeed": func(t *rapid.T) { succeed(t, pick(t)) },
 			"succeed all": func(t *rapid.T) {
 				for _, id := range w.order {
@@ -231,7 +242,7 @@ func TestCellsBehaveAsIfEveryPermitWereRemembered(t *testing.T) {
 			"fold":  func(*rapid.T) { s.foldCells(s.last) },
 			"": func(t *rapid.T) {
 				totals := s.leaseTotals()
-				want := leaseTotals{issued: uint64(len(w.order)), settled: uint64(w.ended), others: uint64(w.others)}
+				want := leaseTotals{issued: uint64(len(w.order) + w.used), settled: uint64(w.ended + w.used), others: uint64(w.others)}
 				if totals != want {
 					t.Fatalf("totals are %+v, want %+v", totals, want)
 				}
@@ -482,5 +493,52 @@ func TestLeaseNumbersWrapAroundInStep(t *testing.T) {
 	}
 	if got := s.totals(); got.Success != uint64(len(ids)) || got.InFlight != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Leases that end while others spend of them lose no permit and count none twice.
+func TestNothingIsLostWhileALeaseEnds(t *testing.T) {
+	m := newSlots(1 << 30)
+	s := bareShell(m, 64, 1)
+	defer s.disarm()
+	c := &s.cells.all[0]
+	var spent atomic.Int64
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	taken := make([][]uint64, 2)
+	for i := range 4 {
+		wg.Go(func() {
+			for ; !done.Load(); runtime.Gosched() {
+				if i >= len(taken) {
+					if c.use() {
+						spent.Add(1)
+					}
+				} else if id, ok := c.take(); ok {
+					spent.Add(1)
+					taken[i] = append(taken[i], id)
+				}
+			}
+		})
+	}
+	for range 500 {
+		if id, ok := s.renew(c); ok {
+			spent.Add(1)
+			c.claim(id)
+		}
+		s.foldCells(s.last)
+		runtime.Gosched()
+		s.revokeCells()
+	}
+	done.Store(true)
+	wg.Wait()
+	for _, id := range slices.Concat(taken...) {
+		if c.claim(id) != claimed { // its lease was forgotten
+			s.reportLeased(id, patterns.Success, 0)
+		}
+	}
+	s.revokeCells()
+	s.foldCells(s.last)
+	if got, want := s.leaseTotals().issued, uint64(spent.Load()); got != want || m.lent != 0 || s.leaseTotals().settled != want {
+		t.Errorf("%+v, %d spent, %d lent", s.leaseTotals(), want, m.lent)
 	}
 }

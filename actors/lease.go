@@ -74,7 +74,7 @@ func (s *shell) makeRoom(c *cell, now patterns.Instant) (number uint32) {
 // openLease puts n fresh permits into the cell, the first of which is spent.
 func (s *shell) openLease(c *cell, number uint32, n int, now patterns.Instant) {
 	r := &c.records[number%leasesPerCell]
-	r.leaseAccount = leaseAccount{number: number, epoch: s.rules.Epoch(), granted: now}
+	r.leaseAccount = leaseAccount{number: number, epoch: s.rules.Epoch(), granted: now, lent: n}
 	for i := range r.settled {
 		r.settled[i].Store(uint64(number) << 32)
 	}
@@ -88,10 +88,11 @@ func (s *shell) openLease(c *cell, number uint32, n int, now patterns.Instant) {
 // closeLease ends the cell's lease, gives what it did not spend back, and returns
 // its number. What the rules make of that is carried out by settleClosed.
 func (s *shell) closeLease(c *cell) uint32 {
-	_, limit, _ := unpackSpend(c.spend.Load())
-	c.revoke()
-	number, _, spent := unpackSpend(c.spend.Load())
+	number, limit, spent := c.revoke()
 	if r := &c.records[number%leasesPerCell]; number != 0 && r.number == number {
+		if !r.over {
+			r.used = r.lent - limit
+		}
 		r.issued, r.over = spent, true
 		if unused := limit - spent; unused > 0 {
 			_, dirty := s.lessor.SettleLease(s.last, r.epoch, patterns.Tally{Unused: unused})
@@ -132,11 +133,11 @@ func (s *shell) retire(c *cell, r *leaseRecord, now patterns.Instant) {
 		}
 	}
 	gone := &s.cells.gone
-	gone.issued += uint64(old.issued)
-	gone.settled += uint64(ended)
+	gone.issued += uint64(old.issued + old.used)
+	gone.settled += uint64(ended + old.used)
 	gone.others += uint64(old.others)
 	r.leaseAccount = leaseAccount{}
-	s.foldSuccesses(&old, ended, now) // last, because the rules may panic
+	s.foldSuccesses(&old, ended+old.used, now) // last, because the rules may panic
 }
 
 // foldCells tells the rules of every success that callers left in the cells.
@@ -149,10 +150,10 @@ func (s *shell) foldCells(now patterns.Instant) {
 func (s *shell) foldCell(c *cell, now patterns.Instant) {
 	for i := range c.records {
 		r := &c.records[i]
-		if r.number == 0 || r.over && r.folded+r.others == r.issued {
+		if r.number == 0 || r.over && r.folded+r.others == r.issued+r.used {
 			continue
 		}
-		s.foldSuccesses(&r.leaseAccount, r.settledCount(), now)
+		s.foldSuccesses(&r.leaseAccount, r.settledCount()+c.usedUp(r), now)
 	}
 }
 
@@ -218,7 +219,7 @@ func (s *shell) sweepCells(now patterns.Instant) {
 		}
 		for j := range c.records {
 			r := &c.records[j]
-			out = out || c.issued(r) > r.folded+r.others
+			out = out || c.issued(r)+c.usedUp(r) > r.folded+r.others
 		}
 	}
 	if !out {
@@ -237,9 +238,10 @@ func (s *shell) leaseTotals() leaseTotals {
 			if r.number == 0 {
 				continue
 			}
+			used := c.usedUp(r)
 			ended := r.settledCount() // before issued, so that it is never more
-			sum.issued += uint64(c.issued(r))
-			sum.settled += uint64(ended)
+			sum.issued += uint64(c.issued(r) + used)
+			sum.settled += uint64(ended + used)
 			sum.others += uint64(r.others)
 		}
 	}

@@ -30,20 +30,13 @@ func (h *Handle) Spend(key string, weight int) error {
 	return err
 }
 
-// spendOfCell is Spend for a leased permit, which has succeeded as soon as it is taken.
+// spendOfCell is Spend for a permit of a lease.
 func (h *Handle) spendOfCell() error {
 	s := h.shell
 	c := s.cells.hint.Get().(*cell)
-	id, ok := c.take()
-	if ok {
-		ok = c.claim(id) == claimed
-	}
+	ok := c.use()
 	s.cells.hint.Put(c)
 	if ok {
-		return nil
-	}
-	if id != 0 { // its lease was forgotten meanwhile
-		c.Settle(id, 0, patterns.Success)
 		return nil
 	}
 	_, err := h.spendLeased(context.Background(), &patterns.Request{NoWait: true, Spend: true})
