@@ -287,9 +287,9 @@ func (s *shell) fan(sender *actor.PID, msg any) {
 func (s *shell) routeProducer(sender *actor.PID, m Produce) (gone bool) {
 	to, over := s.family.index(m.Key), Produce{search: true}
 	for i := range s.family.pids {
-		switch {
-		case i == 0:
-		case i == to:
+		switch i {
+		case 0:
+		case to:
 			s.pass(sender, m, to)
 		default:
 			s.pass(sender, over, i)
