@@ -133,3 +133,55 @@ func TestPermitsThatComeBackBecauseSomebodyWaitsAreItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// The number of a leased permit is enough to find its shard, and no other shard's permit has
+// it.
+func TestALeasedPermitNamesItsShard(t *testing.T) {
+	inLeaseBubble(t, func(t *testing.T) {
+		var machines []*slots
+		spec := slotsSpec(newSlots(0), patterns.Leased(8, time.Hour), 0)
+		spec.New = func(Origin) Machine[slotsConfig, slotsSnapshot] {
+			machines = append(machines, newSlots(1<<20))
+			return machines[len(machines)-1]
+		}
+		guards := guardsForLeases(t)
+		const shards = 200
+		g, err := SpawnSharded(guards, "slots", shards, spec, func(s *Sharded[slotsConfig, slotsSnapshot]) *Sharded[slotsConfig, slotsSnapshot] { return s })
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[uint64]bool{}
+		for i, shard := range g.shards {
+			leased, err := shard.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			single, err := shard.AcquireFor(t.Context(), patterns.Request{Key: "k"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []uint64{leased.ID(), single.ID()} {
+				if (id == leased.ID()) != (id&leasedBit != 0) || shardOf(id) != i || seen[id] {
+					t.Fatalf("%x of shard %d", id, i)
+				}
+				seen[id] = true
+				for _, other := range []int{(i + 1) % shards, (i + 7) % shards} { // which does not know it
+					guards.system.Root.Send(g.shards[other].pid, Report{Permit: patterns.PermitID{ID: id}, Outcome: patterns.Failure})
+				}
+				guards.system.Root.Send(g.pid, Report{Permit: patterns.PermitID{ID: id}, Outcome: patterns.Failure})
+			}
+			synctest.Wait()
+			if m := machines[i]; m.failures != 2 {
+				t.Errorf("shard %d heard of %d failures", i, m.failures)
+			}
+			if shard.shell.totals().InFlight != 0 {
+				t.Errorf("shard %d: %+v", i, shard.shell.totals())
+			}
+		}
+		for i, m := range machines {
+			if m.failures != 2 || m.tooMany != 0 {
+				t.Errorf("shard %d heard of %d failures", i, m.failures)
+			}
+		}
+	})
+}
