@@ -185,7 +185,9 @@ func (h *Handle) spot(r *patterns.Request, in *cell, at patterns.Instant) (id ui
 	s := h.shell
 	done := false
 	defer func() {
-		s.fresh = false
+		if s.fresh { // to write it would take the cache line from another processor
+			s.fresh = false
+		}
 		if done {
 			s.mailbox.Exit()
 			return
@@ -310,7 +312,9 @@ func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration
 	s := h.shell
 	done := false
 	defer func() {
-		s.fresh = false
+		if s.fresh { // to write it would take the cache line from another processor
+			s.fresh = false
+		}
 		if done {
 			s.mailbox.Exit()
 			return
