@@ -47,10 +47,14 @@ func (s *shell) produce(sender *actor.PID, msg Produce) {
 	if h.credit == nil {
 		h.credit = &credit{}
 	}
-	k := h.credit
-	k.ref, k.window = msg.Ref, msg.Window
-	k.request = patterns.Request{Key: msg.Key, Priority: msg.Priority}
-	s.standDown(k) // it may stand in another line now
+	k, r := h.credit, patterns.Request{Key: msg.Key, Priority: msg.Priority}
+	stays := k.request == r && msg.Window > len(k.permits)
+	k.ref, k.window, k.request = msg.Ref, msg.Window, r
+	if !stays {
+		s.standDown(k)
+	} else if k.standing != nil {
+		k.standing.ref = msg.Ref
+	}
 	s.extend(h)
 	s.sendDemand()
 	s.dismiss(h)

@@ -247,6 +247,41 @@ func TestProducersTakeTurnsWithAllWhoWait(t *testing.T) {
 	}
 }
 
+func TestAProducerThatChangesItsWindowKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		g := spawnDesk(t, guards, deskConfig{Limit: 1, Waiting: 10})
+		p, in := newInbox(t, guards.System()), newInbox(t, guards.System())
+		held := acquire(t, g, patterns.Request{})
+		p.ask(g.PID(), actors.Produce{Ref: 1, Window: 1, Key: "p"})
+		queue(t, in, g, actors.Acquire{Ref: 1}, actors.Acquire{Ref: 2})
+		p.ask(g.PID(), actors.Produce{Ref: 2, Window: 2, Key: "p"})
+		held.Report(patterns.Success)
+		if d := nextAs[actors.Demand](t, p); d != (actors.Demand{Ref: 2, N: 1}) {
+			t.Errorf("%+v", d)
+		}
+		p.ask(g.PID(), actors.Produce{Ref: 3, Window: 2, Key: "q"}) // another key: behind all
+		p.ask(g.PID(), actors.Done{N: 1})
+		for ref := range uint64(2) {
+			if granted := nextAs[actors.Granted](t, in); granted.Ref != ref+1 {
+				t.Errorf("%+v", granted)
+			} else {
+				in.ask(g.PID(), actors.Report{Permit: granted.Permit})
+			}
+		}
+		if d := nextAs[actors.Demand](t, p); d != (actors.Demand{Ref: 3, N: 1}) {
+			t.Errorf("%+v", d)
+		}
+		p.ask(g.PID(), actors.Cancel{Ref: 3}) // the place for a second one
+		if r := nextAs[actors.Rejected](t, p); r.Ref != 3 || !errors.Is(r.Err, actors.ErrCancelled) {
+			t.Errorf("%+v", r)
+		}
+		if got := g.snapshot(t); got.Waiting != 0 || got.InFlight != 1 {
+			t.Errorf("%+v", got.Counts)
+		}
+	})
+}
+
 // fair reports whether p, q and the others all were served within each five.
 func fair(served string) bool {
 	first := served[:5]
