@@ -253,6 +253,7 @@ func TestTheValve(t *testing.T) {
 		{"NoQueue refuses while hot", refusing, "a*4 x d x d x d a calm"},
 		{"an important one is served first", small, "a*4 w w hw w d*3 g7,5,6 q1"},
 		{"and with room to spare passes a heavy one", with(small, func(c *Config) { c.MaxPending = 9; c.HighWater = 9 }), "a*7 w:3 ha n8 calm q1"},
+		{"which may make it hot", small, "a*3 w:3 ha hot q1 d*3 g4 hot"},
 		{"a longer queue at once", small, "a*4 w*6 x wait=7 w x"},
 		{"a shorter one keeps those who wait", small, "a*4 w*6 wait=2 q6 x d*3 g5,6,7 x d*3 g8,9,10 w w x q2"},
 		{"none keeps them too", small, "a*4 w*2 wait=-1 x d*3 g5,6 q0"},
@@ -385,6 +386,18 @@ func TestWhatHappensInOneMomentIsToldInOrder(t *testing.T) {
 	}
 }
 
+func TestAChangeToTheSameIsNone(t *testing.T) {
+	m := newTestMachine(Config{})
+	m.Reconfigure(1, Config{MaxPending: 1000, HighWater: 800})
+	if got := slices.Collect(m.Drain()); got != nil || m.flush() {
+		t.Errorf("events %v", got)
+	}
+	m.Reconfigure(2, Config{MaxWaiting: 1})
+	if got := slices.Collect(m.Drain()); len(got) != 1 || !m.flush() {
+		t.Errorf("events %v", got)
+	}
+}
+
 // Somebody who waits for room, though it is calm, makes the clock worth reading: how long
 // it waits is measured. When it is gone, it no longer is.
 func TestTheClockIsReadAsLongAsSomebodyWaits(t *testing.T) {
@@ -447,8 +460,11 @@ func TestSnapshot(t *testing.T) {
 	for range 3 {
 		s.end("", patterns.Success)
 	}
+	if got = s.M.Snapshot(s.Now, counts); got.Waits.Count() != 1 {
+		t.Errorf("waits %+v", got.Waits)
+	}
 	s.do("reset")
-	if got = s.M.Snapshot(s.Now, counts); got.Heats != 0 || got.HotFor != 0 || got.Peak != 2 {
+	if got = s.M.Snapshot(s.Now, counts); got.Waits.Count() != 0 || got.Heats != 0 || got.HotFor != 0 || got.Peak != 2 {
 		t.Errorf("after another reset %+v", got)
 	}
 }

@@ -40,9 +40,6 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.dirty = true
 	m.add(0)
-	if m.owes { // the time is known
-		m.announce()
-	}
 	m.sub(0)
 }
 

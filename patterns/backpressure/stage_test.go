@@ -218,6 +218,43 @@ func feedChan(c chan int, items ...int) <-chan int {
 	return c
 }
 
+func TestAConsumerThatBreaksOffDoesNotWaitForRoom(t *testing.T) {
+	inStage(t, Config{}, func(t *testing.T, v *Valve) {
+		for _, err := range Map(t.Context(), count(100), v, slowest, Parallel(1)) {
+			if synctest.Wait(); err != nil { // the source has no room for another
+				t.Error(err)
+			}
+			break
+		}
+	})
+}
+
+// late is a guard whose permit is there as its caller has left.
+type late struct {
+	*Valve
+	leave context.CancelFunc
+}
+
+func (l late) Acquire(context.Context) (patterns.Permit, error) {
+	defer l.leave()
+	return l.Valve.Acquire(context.Background())
+}
+
+func TestAPermitThatComesTooLateGoesBack(t *testing.T) {
+	inStage(t, Config{}, func(t *testing.T, v *Valve) {
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		for _, err := range Map(ctx, count(100), late{v, cancel}, slowest) {
+			if n++; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		if s := v.settled(t); n != 1 || s.Granted != 1 || s.Reclaimed != 1 {
+			t.Errorf("%d errors, %+v", n, s.Counts)
+		}
+	})
+}
+
 func TestACancelledStageYieldsWhatIsUnderWayAndItsErrorLast(t *testing.T) {
 	inStage(t, small, func(t *testing.T, v *Valve) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
