@@ -9,9 +9,7 @@ func (m *Machine) Consult(now patterns.Instant, question any) patterns.Consultat
 		return patterns.Consultation{}
 	}
 	m.settle(now)
-	if len(o.Readings) > 0 {
-		m.observe(&o)
-	}
+	m.observe(&o)
 	s := Sampling{Interval: m.cfg.SampleInterval}
 	for i := range s.Signals {
 		s.Signals[i] = m.signals[i].threshold != Off

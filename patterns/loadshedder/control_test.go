@@ -226,6 +226,60 @@ func TestTheWorstSignalDecides(t *testing.T) {
 	}
 }
 
+func TestOneMeasurementDoesNotDecideForLong(t *testing.T) {
+	s := run(t, with(eyes, func(c *Config) { c.StaleAfter = time.Hour }), "cpu=1 +1ms cpu=1 +30m cpu=1")
+	if want := math.Exp(-gain) * math.Exp(-gain*0.001); math.Abs(s.M.control.admit-want) > 1e-3 {
+		t.Errorf("admits %v, want %v", s.M.control.admit, want)
+	}
+}
+
+// What is above its threshold, but not for long enough yet, has nobody more shed.
+func TestWhatDoesNotCountYetOnlyKeepsTheShare(t *testing.T) {
+	s := run(t, with(eyes, func(c *Config) { c.RaiseAfter = sec }), "cpu=1 +1s cpu=1 +1s cpu=1 +100ms cpu=0.7 +100ms cpu=0.7 ev:c+,L-elevated,c-")
+	before := s.M.control.admit
+	s.run("+1ms cpu=0.95 +500ms cpu=0.95")
+	if s.M.control.admit != before || before >= 1 {
+		t.Errorf("admits %v, before %v", s.M.control.admit, before)
+	}
+}
+
+func TestOfTwoSignalsTheWorseIsBlamed(t *testing.T) {
+	for worse, values := range map[Signal][2]float64{CPU: {1, 0.85}, Memory: {0.85, 1}} {
+		h := newHost(t, with(eyes, func(c *Config) { c.Memory = 0.8 }))
+		for range 3 {
+			h.Pass(ms)
+			observe(h, Observation{Readings: []Reading{{Signal: CPU, Value: values[0]}, {Signal: Memory, Value: values[1]}}})
+		}
+		if h.M.control.blame != worse {
+			t.Errorf("%v is blamed, not %v", h.M.control.blame, worse)
+		}
+	}
+}
+
+// A level that measurements make has to hold as another.
+func TestALevelOfMeasurementsHasToHold(t *testing.T) {
+	w := levelWatch{above: marksOf(100, 1), clear: marksOf(100, 0.9), look: patterns.Never}
+	if !w.setCut(High, 0, 0) {
+		t.Fatal("it does not look")
+	}
+	w.begin(0, 0, 0, sec)
+	w.setCut(Normal, 0, 0)
+	w.setCut(High, 0, 0)
+	if got := w.see(0, 0, patterns.Instant(sec), sec, sec); got != Normal {
+		t.Errorf("%v did not hold", got)
+	}
+	if got := w.see(0, 0, patterns.Instant(2*sec), sec, sec); got != High {
+		t.Errorf("%v, though it held", got)
+	}
+	w.setCut(Normal, 0, 0)
+	w.begin(0, 0, patterns.Instant(3*sec), sec)
+	w.setCut(Elevated, 0, 0)
+	w.setCut(Normal, 0, 0)
+	if got := w.see(0, 0, patterns.Instant(4*sec), sec, sec); got != Elevated {
+		t.Errorf("%v, though it was elevated", got)
+	}
+}
+
 func TestTheConsultationSaysWhatToMeasure(t *testing.T) {
 	h := newHost(t, Config{Memory: Off, GC: 0.3, SampleInterval: 100 * ms})
 	if got, want := observe(h, Observation{}), (Sampling{100 * ms, [signals]bool{CPU: true, GC: true}}); got != want {

@@ -32,13 +32,10 @@ const (
 	// and counted in steps of that.
 	rollEvery = 250 * time.Millisecond
 
-	// A refusal for want of room makes the reserve of its grade one place larger, what is
-	// granted smaller by lossTarget: it comes to rest where one in 2,000 is refused
+	// A refusal for want of room makes the reserve of its grade one place larger, and each
+	// grant smaller by lossTarget: it comes to rest where one in 2,000 is refused
 	// (stochastic approximation of a quantile; Robbins and Monro 1951).
 	lossTarget = 0.0005
-	// fade is what the grants of others take away, so that a reserve for requests that no
-	// longer come is given up.
-	fade = 1.0 / 20_000
 	// A reserve of less than a place is none.
 	leastReserve = 0.01
 )
@@ -177,13 +174,9 @@ func (c *cutoff) refused(grade, room int) {
 	}
 }
 
-// granted makes the reserves shrink.
+// granted makes the reserve of a grade shrink.
 func (c *cutoff) granted(grade int) {
-	own := c.reserve[grade]
-	for i := range c.reserve {
-		c.reserve[i] -= c.reserve[i] * fade
-	}
-	c.reserve[grade] = max(0, own-lossTarget)
+	c.reserve[grade] = max(0, c.reserve[grade]-lossTarget)
 	c.hold()
 }
 

@@ -322,6 +322,11 @@ func TestRules(t *testing.T) {
 		{"the first one shed is announced, and no other", door, "a*4 ev: x ev:S x*100 ev: +1s x ev:L-elevated,L-critical"},
 		{"recovered when nobody was shed for ClearAfter", door, "a*4 x*3 +499ms ev:S +1s ev:L-elevated,L-critical +501ms ev:R3 +1h ev: x ev:S"},
 		{"who waits is not shed, so nobody recovers", hall, "a*2 w d g3 ev: +1h ev:L-critical"},
+		{"as long as somebody waits the strain is the same", hall, "a*2 w e2 +1h e2 strain d*3 +10s calm"},
+		{"each one who is shed puts it off", door, "a*4 x +1500ms x +1500ms x ev:S,L-elevated,L-critical +1999ms ev: +1s d*4 +1001ms ev:R3"},
+		{"nobody recovers while it sheds, though nobody comes", eyes, "cpu=1 +1ms cpu=1 +1s cpu=1 a*3 x ev:c+,L-elevated,S +2s cpu=1 ev: +2s cpu=1 ev:L-critical +2s cpu=1 ev: strain"},
+		{"low is what ClearBelow says, exactly", with(eyes, func(c *Config) { c.ClearBelow = 0.5 }), "cpu=1 +1ms cpu=1 +1ms cpu=0.41 +1s cpu=0.4 +100ms cpu=0.4 ev:c+,L-elevated,L-normal,c-"},
+		{"a state that is forced again says anew when to retry", door, "open:5s x=forced reset open:1h x=forced"},
 
 		// The queue.
 		{"who finds no place waits, in order", hall, "a*2 w*3 q3 x=queue d g3 d g4 d g5 q0 n2"},

@@ -36,6 +36,11 @@ func TestForcedOpenIsKnownInAdvance(t *testing.T) {
 	if e, is := errors.AsType[*ShedError](err); !ok || until != s.M.due || !is || e.Cause != CauseForced || e.After < 4*sec || e.After > 5*sec {
 		t.Errorf("%v until %d, %v", err, until, ok)
 	}
+	s.run("reset open:1h")
+	err, _, _ = s.M.Refusal()
+	if after, _ := patterns.RetryAfter(err); after < time.Minute {
+		t.Errorf("%v is of before", after)
+	}
 	s.run("reset")
 	if _, _, ok := s.M.Refusal(); ok {
 		t.Error("refuses without a reason")

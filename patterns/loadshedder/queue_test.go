@@ -226,6 +226,32 @@ func TestPIEGoesByTheOldestWhereTheRateIsUnknown(t *testing.T) {
 	}
 }
 
+func TestReservesGrowByOneAndShrinkByLittle(t *testing.T) {
+	c := cutoff{seen: [grades]float64{3: 1}}
+	c.refused(3, 9) // there is nobody lower
+	c.refused(2, 9)
+	if c.held {
+		t.Fatalf("%v", c.reserve)
+	}
+	for range 12 {
+		c.refused(5, 9)
+	}
+	if c.reserve != [grades]float64{5: 9} || !c.held || c.kept(4) != 9 || c.kept(5) != 0 {
+		t.Fatalf("%v", c.reserve)
+	}
+	c.granted(7)
+	c.granted(5)
+	if c.reserve[5] != 9-lossTarget {
+		t.Errorf("%v", c.reserve)
+	}
+	for range 20_000 {
+		c.granted(5)
+	}
+	if c.held {
+		t.Errorf("%v", c.reserve)
+	}
+}
+
 func TestWhoCameIsForgottenAndSoAreReservesForThem(t *testing.T) {
 	var c cutoff
 	c.arrivals[3], c.arrivals[5] = 100, 50

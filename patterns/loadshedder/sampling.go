@@ -26,7 +26,6 @@ type sampling struct {
 	want    Sampling // as the shedder said last
 	timer   *time.Timer
 	out     bool // somebody measures
-	again   bool // as soon as that is done
 }
 
 type (
@@ -71,9 +70,6 @@ func (a *sampling) Receive(c actor.Context) {
 	case measured:
 		a.out, a.probe = false, msg.probe
 		c.Request(a.shedder, actors.Consult{Question: Observation{Age: time.Since(msg.began), Readings: msg.readings}})
-		if a.again {
-			a.begin(c)
-		}
 	case Sampling:
 		if msg != a.want {
 			a.want = msg
@@ -94,7 +90,7 @@ func (a *sampling) begin(c actor.Context) {
 		c.Request(a.shedder, actors.Consult{Question: Observation{}})
 		return
 	}
-	if a.again = a.out; a.out {
+	if a.out {
 		return
 	}
 	a.out = true

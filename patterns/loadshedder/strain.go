@@ -78,11 +78,10 @@ func (m *Machine) pay() {
 	m.owes = false
 	s := &m.strain
 	if s.on && s.look == patterns.Never {
-		s.last = m.hi
 		s.look = m.hi.Add(m.cfg.ClearAfter)
 	}
 	if s.shedding && !s.said {
-		s.said, s.since, s.shed = true, m.hi, m.hi
+		s.said, s.since = true, m.hi
 		s.first.At = m.wall(m.hi)
 		m.events.Put(s.first)
 		m.dirty = true
