@@ -185,6 +185,7 @@ func (n *node) failedToStop(m *member, f failed) bool {
 	if registered {
 		n.system.ProcessRegistry.Remove(m.pid)
 	}
+	n.post(m, &actor.SuspendMailbox{}) // which it is not, as its PID leads nowhere
 	// Its parent would wait for this for ever. Who else watches it is lost to it.
 	n.process.SendSystemMessage(n.self, &actor.Terminated{Who: m.pid})
 	if !n.accompanied {

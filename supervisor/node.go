@@ -239,6 +239,7 @@ func (n *node) spawned(pid *actor.PID, props *actor.Props) {
 		return
 	}
 	if old := n.byName[pid.Id]; old != nil { // its Terminated is yet to come
+		n.machine.Retire(n.now(), old.id)
 		n.gone(old)
 	}
 	n.adopt(pid, props)
@@ -327,8 +328,8 @@ type failed struct {
 func (n *node) failed(f failed) {
 	m := n.member(f.child)
 	if m == nil {
-		if old := n.byName[f.child.Id]; old != nil {
-			n.gone(old)
+		if n.ghost(f) {
+			return
 		}
 		m = n.adopt(f.child, nil)
 	}
@@ -351,6 +352,31 @@ func (n *node) failed(f failed) {
 		U:       rand.Float64(),
 	})
 	n.carryOut()
+}
+
+// ghost reports whether a child that is not known has stopped already, or stopped being
+// the one of its name: after a panic on Stopped, a mailbox of proto.actor's serves what
+// it has left. If it is not, room is made for it.
+func (n *node) ghost(f failed) bool {
+	old := n.byName[f.child.Id]
+	switch {
+	case old == nil:
+		_, registered := n.system.ProcessRegistry.Get(f.child)
+		return !registered && !ending(f.message)
+	case n.registered(old):
+		return true
+	}
+	n.gone(old)
+	return n.byName[f.child.Id] != nil // it is to be spawned anew
+}
+
+// ending reports whether a child that failed on that message may have been about to stop.
+func ending(message any) bool {
+	switch message.(type) {
+	case *actor.Stop, *actor.Terminated:
+		return true
+	}
+	return false
 }
 
 // adoptAll enters the children that were not seen being spawned.
