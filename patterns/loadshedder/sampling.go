@@ -1,6 +1,7 @@
 package loadshedder
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -25,7 +26,9 @@ type sampling struct {
 	probe   probe    // while nobody measures
 	want    Sampling // as the shedder said last
 	timer   *time.Timer
-	out     bool // somebody measures
+	out     bool            // somebody measures
+	alive   context.Context // until it stops, or is restarted
+	over    context.CancelFunc
 }
 
 type (
@@ -64,6 +67,7 @@ func (a *sampling) Receive(c actor.Context) {
 	switch msg := c.Message().(type) {
 	case *actor.Started:
 		c.Watch(a.shedder)
+		a.alive, a.over = context.WithCancel(context.Background())
 		a.begin(c)
 	case measure:
 		a.begin(c)
@@ -94,13 +98,17 @@ func (a *sampling) begin(c actor.Context) {
 		return
 	}
 	a.out = true
-	p, want, self, root := a.probe, a.want.Signals, c.Self(), c.ActorSystem().Root
+	p, want, alive, self, root := a.probe, a.want.Signals, a.alive, c.Self(), c.ActorSystem().Root
 	if a.probe = nil; p == nil {
 		p = a.probes()
 	}
 	go func() {
 		done := measured{began: time.Now()}
 		readings, sound := try(p, want)
+		if alive.Err() != nil { // nobody takes the probe back
+			p.close()
+			return
+		}
 		if done.readings = readings; sound {
 			done.probe = p
 		}
@@ -124,6 +132,9 @@ func (a *sampling) arm(c actor.Context) {
 }
 
 func (a *sampling) end() {
+	if a.over != nil {
+		a.over()
+	}
 	if a.timer != nil {
 		a.timer.Stop()
 	}

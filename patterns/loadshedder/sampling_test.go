@@ -197,7 +197,7 @@ func TestMeasuringStopsWithTheShedder(t *testing.T) {
 						return steady(0.5)(want)
 					}}
 					s := spawnFake(t, guards, Config{}, f)
-					time.Sleep(time.Second)
+					time.Sleep(1100 * ms)
 					if !alive(guards, s.sampling) {
 						t.Fatal("it does not measure")
 					}
@@ -213,6 +213,10 @@ func TestMeasuringStopsWithTheShedder(t *testing.T) {
 						t.Errorf("measured %d times more; closed %d", after-before, closed)
 					}
 					close(wake)
+					synctest.Wait()
+					if _, closed := f.probes(); closed != 1 {
+						t.Errorf("closed %d times", closed)
+					}
 				})
 			})
 		}
