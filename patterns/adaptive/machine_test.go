@@ -94,6 +94,29 @@ func TestMachine(t *testing.T) {
 				t.Errorf("%d tenants", s.Tenants)
 			}
 		}},
+		{"a lost call takes at least as long as it took until it was given up", still(20), func(t *testing.T, h *host) {
+			h.m.latency = 1e6
+			h.take(2, patterns.Request{})
+			if h.report(0, patterns.Dropped, 100*time.Microsecond); h.m.latency != 1e6 {
+				t.Errorf("latency %v after one that was turned away", h.m.latency)
+			}
+			if h.report(0, patterns.Dropped, 17*ms); h.m.latency != 2e6 || h.m.spread != 1e6 || h.m.patience() != 6e6 {
+				t.Errorf("latency %v, spread %v", h.m.latency, h.m.spread)
+			}
+		}},
+		{"a MaxLatency that comes later counts, too", still(20), func(t *testing.T, h *host) {
+			c := still(20)
+			c.MaxLatency = ms
+			h.m.Reconfigure(0, c)
+			for range 20 {
+				h.take(1, patterns.Request{})
+				h.now += patterns.Instant(20 * ms)
+				h.report(0, patterns.Success, 20*ms)
+			}
+			if h.m.limit > 5 {
+				t.Errorf("limit %d", h.m.limit)
+			}
+		}},
 		{"a heavy call takes its weight", still(5), func(t *testing.T, h *host) {
 			h.take(1, patterns.Request{Weight: 4})
 			if h.take(1, patterns.Request{Weight: 2}) != 0 || h.take(2, patterns.Request{}) != 1 {

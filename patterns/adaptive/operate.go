@@ -115,11 +115,12 @@ func (m *Machine) Check() error {
 			errs = append(errs, errors.New("adaptive: "+problem))
 		}
 	}
-	out, byLevel, greedy := m.leased, [levels]int32{}, 0
+	out, byLevel, greedy, byTenant := m.leased, [levels]int32{}, 0, make(map[int32]int32)
 	for i := range m.slots {
 		if s := &m.slots[i]; s.id != 0 {
 			out += int(s.weight)
 			byLevel[s.level] += s.weight
+			byTenant[s.tenant] += s.weight
 			if s.greedy && m.grouped {
 				greedy += int(s.weight)
 			}
@@ -131,6 +132,9 @@ func (m *Machine) Check() error {
 	check(m.low == (m.knee != nil && m.knee.looking()) && m.grouped == m.cfg.grouped() && m.lends == m.cfg.lends() && (m.lends || !m.idle), "flags are wrong")
 	check(m.leased >= 0 && m.inFlight == out, fmt.Sprintf("%d in flight, but %d permits are out", m.inFlight, out))
 	check(m.cutoff.inFlight == byLevel && m.cutoff.greedy == greedy, "priorities do not add up")
+	for i, t := range m.tenants.all {
+		check(!m.grouped || t.inFlight == byTenant[int32(i)], fmt.Sprintf("tenant %d has %d in flight, and %d permits", i, t.inFlight, byTenant[int32(i)]))
+	}
 	for i, r := range m.cutoff.reserve {
 		check(r >= 0 && r <= float64(m.cfg.Max), fmt.Sprintf("reserve %d is %v", i, r))
 	}

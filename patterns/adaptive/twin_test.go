@@ -2,6 +2,7 @@ package adaptive
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,6 +119,39 @@ func TestWindowsCountAsAListDoes(t *testing.T) {
 			slow.samples = append(slow.samples, s)
 		}
 		slow.compare(t, &w, limit, base, size)
+	})
+}
+
+// What nearly all calls are is decided in a hurry: no otherwise than the rest, of which a
+// Deadline makes it that never comes.
+func TestHurryChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := algorithms()[rapid.IntRange(0, len(algorithms())-1).Draw(t, "algorithm")]
+		cfg := Config{Algorithm: a, Initial: 4, Min: 1, Max: 50, Fair: rapid.Bool().Draw(t, "fair"), MaxTenants: 3}
+		quick, slow := &host{m: NewMachine(Params{Config: cfg})}, &host{m: NewMachine(Params{Config: cfg})}
+		for step := range rapid.IntRange(1, 300).Draw(t, "steps") {
+			pause := patterns.Instant(rapid.Int64Range(0, int64(5*ms)).Draw(t, "pause"))
+			quick.now, slow.now = quick.now+pause, slow.now+pause
+			if len(quick.out) > 0 && rapid.IntRange(0, 2).Draw(t, "end one") > 0 {
+				i := rapid.IntRange(0, len(quick.out)-1).Draw(t, "which")
+				o, took := patterns.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")), time.Duration(rapid.Int64Range(0, int64(10*ms)).Draw(t, "elapsed"))
+				quick.report(i, o, took)
+				slow.report(i, o, took)
+			} else {
+				r := patterns.Request{Key: string(rune('a' + rapid.IntRange(0, 4).Draw(t, "key"))), Priority: patterns.Priority(rapid.IntRange(-2, 2).Draw(t, "priority"))}
+				got := quick.acquire(r)
+				r.Deadline = patterns.Never
+				if want := slow.acquire(r); got.Verdict != want.Verdict || cause(got) != cause(want) {
+					t.Fatalf("step %d: %+v, want %+v", step, got, want)
+				}
+			}
+			if q, s := quick.m, slow.m; q.limit != s.limit || q.inFlight != s.inFlight || q.cutoff != s.cutoff || !slices.Equal(q.slots, s.slots) {
+				t.Fatalf("step %d: %+v %+v, want %+v %+v", step, q.cutoff, q.slots, s.cutoff, s.slots)
+			}
+			if err := quick.m.Check(); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 }
 
