@@ -122,8 +122,9 @@ func (r *record) books() []promise {
 	return []promise{
 		{"the edge counted every order", asked == uint64(len(r.results)), fmt.Sprintf("%d = %d", asked, len(r.results))},
 		{
-			"the breaker let through what reached the backend", counts["breaker"].Granted == uint64(reached),
-			fmt.Sprintf("%d = %d", counts["breaker"].Granted, reached),
+			// A call that ran out of time on its way did not get there.
+			"nothing reached the backend but what the breaker let through", counts["breaker"].Granted >= uint64(reached),
+			fmt.Sprintf("%d of %d", reached, counts["breaker"].Granted),
 		},
 		{"the books of all guards balance, and no permit is left in flight", balanced && inFlight == 0, fmt.Sprint(inFlight)},
 		{
