@@ -142,6 +142,13 @@ type Spender interface {
 	Spends() bool
 }
 
+// Unhurried is rules whose Report looks at no time, whatever the outcome: the host spares
+// the reading of the clock.
+type Unhurried interface {
+	// Unhurried reports whether it does not, ever.
+	Unhurried() bool
+}
+
 // Consultant is a Machine that answers questions of its pattern's own, sent as Consult.
 type Consultant interface {
 	// Consult answers the question. Of one that it does not know Answer and Err are

@@ -182,6 +182,9 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 	if spender, ok := any(m).(Spender); ok {
 		s.spends = spender.Spends()
 	}
+	if u, ok := any(m).(Unhurried); ok {
+		s.ageless = u.Unhurried() && s.lessor == nil
+	}
 	s.consultant, _ = any(m).(Consultant)
 	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
 	s.openGate()

@@ -7,6 +7,7 @@ var (
 	_ actors.Lessor                    = (*Machine)(nil)
 	_ actors.Queuer                    = (*Machine)(nil)
 	_ actors.Spender                   = (*Machine)(nil)
+	_ actors.Unhurried                 = (*Machine)(nil)
 	_ actors.Consultant                = (*Machine)(nil)
 	_ actors.Follower                  = (*Machine)(nil)
 

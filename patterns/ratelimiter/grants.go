@@ -75,6 +75,13 @@ func (g *grants) end(id uint64) (c charge, ok bool) {
 	return c, true
 }
 
+// drop is end for a permit that gives nothing back.
+func (g *grants) drop(id uint64) {
+	if p := g.find(id); p != nil {
+		p.n = 0
+	}
+}
+
 // forget makes all permits that are out give nothing back: the rules that they were
 // charged under are no more.
 func (g *grants) forget() { clear(g.places) }

@@ -239,7 +239,7 @@ func (m *Machine) keep(b *budget) {
 func (m *Machine) Report(now patterns.Instant, p patterns.PermitID, _ patterns.Outcome, _ time.Duration) (counted, dirty bool) {
 	m.settle(now)
 	m.queue.freed = nobody
-	m.grants.end(p.ID)
+	m.grants.drop(p.ID)
 	return p.Epoch == m.epoch, m.flush()
 }
 
@@ -311,6 +311,9 @@ func (m *Machine) Timeless() bool {
 
 // Measured is false: how long a call took is nothing to a limiter.
 func (m *Machine) Measured() bool { return false }
+
+// Unhurried is true: a permit that is reported stays used, whenever that is.
+func (m *Machine) Unhurried() bool { return true }
 
 // Spends is true: a permit that is used up as it is granted is all that most callers want.
 func (m *Machine) Spends() bool { return true }
