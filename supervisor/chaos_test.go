@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -204,7 +205,11 @@ func TestChaos(t *testing.T) {
 		for range clients {
 			busy.Go(func() { c.client(&answers) })
 		}
-		k.sleep(30 * time.Second)
+		span := 3 * time.Second
+		if os.Getenv("BULWARK_SOAK") != "" {
+			span = 30 * time.Second
+		}
+		k.sleep(span)
 		c.random.Store(false)
 		busy.Wait()
 
