@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,11 +204,7 @@ func TestChaos(t *testing.T) {
 		for range clients {
 			busy.Go(func() { c.client(&answers) })
 		}
-		span := 3 * time.Second
-		if os.Getenv("BULWARK_SOAK") != "" {
-			span = 30 * time.Second
-		}
-		k.sleep(span)
+		k.sleep(30 * time.Second)
 		c.random.Store(false)
 		busy.Wait()
 
