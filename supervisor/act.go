@@ -54,17 +54,17 @@ func (n *node) act(e rules.Effect) (tell func()) {
 	case rules.DoChanged:
 		return n.changed(m, e)
 	case rules.DoRestart:
-		n.tell(m, toldRestart)
+		n.tell(m, n.parent.RestartChildren)
 		return n.restarted(m)
 	case rules.DoSpawn:
 		if n.respawn(m) {
 			return n.restarted(m)
 		}
 	case rules.DoResume:
-		n.tell(m, toldResume)
+		n.tell(m, n.parent.ResumeChildren)
 		return n.decided(m, actor.ResumeDirective)
 	case rules.DoStop:
-		n.tell(m, toldStop)
+		n.tell(m, n.parent.StopChildren)
 		return n.decided(m, actor.StopDirective)
 	case rules.DoSuspend:
 		n.post(m, &actor.SuspendMailbox{})
@@ -130,30 +130,21 @@ func (n *node) post(m *member, msg any) {
 // that panicked while it stops does not go on with it by itself. Mailboxes of ours take
 // care of both. For others: who watches a stopping actor is told at once that it is
 // gone, and so the prober, a watcher whom nothing else is told, learns of it in time.
-func (n *node) tell(m *member, what told) {
+func (n *node) tell(m *member, what func(...*actor.PID)) {
 	if !m.ours {
 		n.post(m, &actor.Watch{Watcher: n.prober})
 	}
-	m.told = what
-	switch what {
-	case toldRestart:
-		n.parent.RestartChildren(m.pid)
-	case toldResume:
-		n.parent.ResumeChildren(m.pid)
-	case toldStop:
-		n.parent.StopChildren(m.pid)
-	}
+	what(m.pid)
 }
 
-// wasStopping says that the child was, when it was told something, or that it is gone.
+// wasStopping says that the child was, when it was told something, or that it is gone. In
+// a new life it stops as it should.
 func (n *node) wasStopping(who *actor.PID) {
 	m := n.member(who)
 	if m == nil || m.ours || !n.registered(m) {
 		return
 	}
-	if m.told != toldRestart { // which would have made it forget
-		n.parent.RestartChildren(m.pid)
-	}
+	n.parent.RestartChildren(m.pid)
 	n.parent.StopChildren(m.pid)
 }
 

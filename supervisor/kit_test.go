@@ -332,6 +332,7 @@ func (k *kit) stopped(id string) {
 	if err := k.system.Root.StopFuture(k.pid(id)).Wait(); err != nil || time.Since(before) != 0 {
 		k.t.Errorf("stopping %s took %v: %v", id, time.Since(before), err)
 	}
+	synctest.Wait()
 }
 
 // alone checks that nothing but what every actor system has is registered.

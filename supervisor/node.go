@@ -64,20 +64,9 @@ type member struct {
 	process  actor.Process // nil if it was not found
 	props    *actor.Props  // nil if it was not seen being spawned
 	ours     bool          // its mailbox answers for it, and has a gate
-	told     told          // the last that it was told
 	stops    int           // how often it failed while it stopped
 	failures []Failed      // the latest, oldest first
 }
-
-// told is what a child was told last.
-type told uint8
-
-const (
-	toldNothing told = iota
-	toldRestart
-	toldStop
-	toldResume
-)
 
 // historyLength is how many failures of a child are remembered.
 const historyLength = 8
@@ -262,7 +251,7 @@ func (n *node) adopt(pid *actor.PID, props *actor.Props) *member {
 
 // admit makes pid the actor that m is.
 func (n *node) admit(m *member, pid *actor.PID) {
-	m.pid, m.told, m.stops, m.process = pid, toldNothing, 0, nil
+	m.pid, m.stops, m.process = pid, 0, nil
 	if p, ok := n.system.ProcessRegistry.Get(pid); ok {
 		m.process = p
 		p.SendSystemMessage(pid, &actor.Watch{Watcher: n.pid})

@@ -243,10 +243,11 @@ func (m *Machine) letGo(c *child) {
 
 // remove forgets c, which has stopped.
 func (m *Machine) remove(c *child) {
-	if c.state != Stopped {
-		m.effect(Effect{Do: DoChanged, Child: c.id, From: c.state, To: Stopped, Cause: c.cause, Until: patterns.Never})
-		c.state = Stopped
+	cause := c.cause
+	if c.state == Running { // by itself
+		cause = CauseNone
 	}
+	m.become(c, Stopped, cause, patterns.Never)
 	m.letGo(c)
 	m.children.remove(c)
 }
