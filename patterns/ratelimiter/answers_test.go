@@ -290,3 +290,35 @@ func TestReservationsAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAQuestionIsBehindThoseWhoWaitNow(t *testing.T) {
+	m := newTestMachine(Config{Rate: Rate{10, sec, 5}})
+	m.Behind(patterns.Queue{Ahead: 1})
+	for i, want := range []bool{false, true} {
+		if a := m.Consult(0, Take{}).Answer.(Answer); a.Allowed != want {
+			t.Errorf("question %d: %+v", i, a)
+		}
+	}
+}
+
+func TestOnlyWhatGivesBackFrees(t *testing.T) {
+	m := newTestMachine(with(Config{Rate: Rate{10, sec, 1}}, func(c *Config) { c.MaxWaiting = 1 }))
+	d := m.Acquire(0, 1, request("", 1))
+	if m.Release(0, patterns.PermitID{Epoch: d.Epoch, ID: 1}); m.queue.freed != "" {
+		t.Errorf("%q is free", m.queue.freed)
+	}
+	if c := m.Consult(0, Peek{}); c.Freed {
+		t.Error("a peek frees")
+	}
+	v := m.Consult(0, Reserve{}).Answer.(Reservation)
+	for _, want := range []bool{true, false} {
+		if c := m.Consult(0, CancelReservation{v}); c.Freed != want {
+			t.Errorf("%+v", c)
+		}
+	}
+	d = m.Acquire(0, 1, request("", 1))
+	m.Release(0, patterns.PermitID{Epoch: d.Epoch, ID: 1})
+	if m.Report(0, patterns.PermitID{Epoch: d.Epoch, ID: 1}, patterns.Success, 0); m.queue.freed != nobody {
+		t.Error("a report frees")
+	}
+}

@@ -164,7 +164,7 @@ func (l *Limiter) shard(key string) *actors.Typed[Config, Snapshot] {
 // inquire asks without allocating.
 func (l *Limiter) inquire(ctx context.Context, kind inquiryKind, key string, n int) (Taken, error) {
 	q := l.asked.Get().(*inquiry)
-	*q = inquiry{kind: kind, key: key, weight: n}
+	q.kind, q.key, q.weight = kind, key, n
 	if _, err := l.shard(key).Consult(ctx, q); err != nil {
 		// A turn that is still to come may write to q: it is not used again.
 		return l.unanswered(ctx, kind, key, n, err)

@@ -232,3 +232,22 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		}
 	}
 }
+
+func TestSnapshotsOfShardsAreOne(t *testing.T) {
+	for _, c := range []Config{per(5, sec), with(per(5, sec), func(c *Config) { c.Algorithm = FixedWindow })} {
+		var shards []Snapshot
+		for i := range 3 {
+			m := NewMachine(Params{Name: "test", Origin: origin, Config: c, Shard: i, Shards: 3})
+			if i == 1 { // where requests without a key are
+				m.Take(0, request("", 2))
+			}
+			m.Take(0, request("k", 5))
+			m.Take(0, request("k", 5))
+			shards = append(shards, m.Snapshot(0, patterns.Counts{Asked: 1, Granted: 1}))
+		}
+		s := merge(shards)
+		if s.Budget.Remaining != 3 || s.Keys != 3 || s.MaxKeys != 100_000 || s.Refused[0] != 3 || s.Shards != 3 || s.Asked != 3 || s.KeyBytes != 3*shards[0].KeyBytes {
+			t.Errorf("%v: %+v", c.Algorithm, s)
+		}
+	}
+}
