@@ -104,6 +104,22 @@ func TestKneeRules(t *testing.T) {
 			l.close(0, w)
 			return again && l.probe.phase == cruising
 		}},
+		{"the halves of a probe are halves", func(l *knee, _ *window) bool {
+			l.probe.phase, l.limit, l.probe.rate = probing, 50, 1
+			l.window.begin(0, 0)
+			for i := range 39 {
+				l.Observe(Sample{Now: patterns.Instant(i+1) * 1e6, RTT: ms, InFlight: 5, Left: 4})
+			}
+			return l.window.half == 20 && l.window.fresh == 39
+		}},
+		{"a window is judged after 20 calls", func(l *knee, _ *window) bool {
+			l.spread, l.rate = 0.1, 0
+			l.window.begin(0, 0)
+			for i := range 20 {
+				l.Observe(Sample{Now: patterns.Instant(i+1) * 1e6, RTT: ms, InFlight: 5, Left: 4, Full: true})
+			}
+			return l.rate > 0
+		}},
 		{"chance is no difference", func(_ *knee, w *window) bool {
 			w.fresh, w.freshSum, w.half, w.halfSum = 40, 20*1e7+20*1.4e7, 20, 20*1e7
 			calm := w.steady(0.28)
