@@ -253,7 +253,7 @@ func (n *node) handUp(reason any) (ok bool) {
 			n.strategy.complain(n.system, n.parent, "handing a failure up panicked", slog.Any("cause", r))
 		}
 	}()
-	n.parent.EscalateFailure(reason, handled{})
+	n.parent.EscalateFailure(reason, nil) // whoever sent the message was answered
 	return true
 }
 

@@ -8,22 +8,16 @@ import (
 	"github.com/bulwark-go/bulwark/mailbox"
 )
 
-// handled is a message whose requester was answered, in a failure that is handed up.
-type handled struct{ Message any }
-
 // answer tells whoever sent the message on which a child failed that it did, as
-// package mailbox does, unless somebody has. It returns the message, and whether it
-// was answered already, and comes from a mailbox with a gate.
-func (s *Strategy) answer(system *actor.ActorSystem, parent actor.Supervisor, message any) (inner any, answered, gated bool) {
-	switch m := message.(type) {
-	case mailbox.Failed:
-		return m.Message, true, true
-	case handled:
-		return m.Message, true, false
+// package mailbox does, unless that has done so already. It returns the message, and
+// whether it comes from a mailbox of that package, which has a gate.
+func (s *Strategy) answer(system *actor.ActorSystem, parent actor.Supervisor, message any) (inner any, gated bool) {
+	if m, ok := message.(mailbox.Failed); ok {
+		return m.Message, true
 	}
 	_, request, sender := actor.UnwrapEnvelope(message)
 	if sender == nil {
-		return message, false, false
+		return message, false
 	}
 	defer func() {
 		if r := recover(); r != nil { // in a Refuser, or in a process
@@ -38,5 +32,5 @@ func (s *Strategy) answer(system *actor.ActorSystem, parent actor.Supervisor, me
 	if p, ok := system.ProcessRegistry.Get(sender); ok && reply != nil {
 		p.SendUserMessage(sender, reply)
 	}
-	return message, true, false
+	return message, false
 }

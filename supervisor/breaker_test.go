@@ -45,7 +45,9 @@ func TestBackoffByDefault(t *testing.T) {
 		}
 		k.family(s.Supervise)
 		k.send("boss/a", fail{"ouch"})
-		k.sleep(120 * time.Millisecond) // with all the jitter there is
+		k.sleep(99 * time.Millisecond)
+		k.noted("")
+		k.sleep(21 * time.Millisecond) // with all the jitter there is
 		k.noted("a restarting, a started")
 	})
 }

@@ -29,6 +29,7 @@ type kit struct {
 	notes  []string // what actors noted
 	gaveUp []GaveUp
 	seen   []any    // other events of this package
+	dead   []string // system messages that nobody got
 	logs   []string // level and message of what was logged at Warn or above
 	doom   bool     // the logger panics
 
@@ -53,6 +54,11 @@ func bubble(t *testing.T, f func(k *kit)) {
 				k.gaveUp = append(k.gaveUp, e)
 			case ChildChanged, ChildRestarted, ChildrenChanged:
 				k.seen = append(k.seen, e)
+			case *actor.DeadLetterEvent:
+				switch e.Message.(type) {
+				case *actor.Restart, *actor.Failure, mailbox.Gate:
+					k.dead = append(k.dead, fmt.Sprintf("%T for %s", e.Message, e.PID.GetId()))
+				}
 			}
 		})
 		f(k)
@@ -160,6 +166,9 @@ func must(t *testing.T, cfg Config, opts ...Option) actor.PropsOption {
 // echo makes the receiver answer with the same.
 type echo string
 
+// try is run by the receiver.
+type try func(c actor.Context)
+
 // fail makes a child panic with reason.
 type fail struct{ reason any }
 
@@ -196,6 +205,8 @@ func (k *kit) actorOf(name string, children []spawn, opts ...actor.PropsOption) 
 			<-msg.until
 		case func():
 			msg()
+		case try:
+			msg(c)
 		case spawn:
 			if _, err := c.SpawnNamed(msg.props, msg.name); err != nil {
 				k.t.Errorf("spawning %s: %v", msg.name, err)
@@ -345,4 +356,9 @@ func (k *kit) alone() {
 			k.t.Errorf("%s is still registered: %T", id, p)
 		}
 	})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.dead) > 0 {
+		k.t.Errorf("sent to nobody: %v", k.dead)
+	}
 }

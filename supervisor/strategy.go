@@ -133,10 +133,10 @@ func (s *Strategy) HandleFailure(
 				slog.String("child", child.GetId()), slog.Any("reason", reason), slog.Any("cause", r))
 		}
 	}()
-	message, answered, gated := s.answer(system, parent, message)
+	message, gated := s.answer(system, parent, message)
 	if ctx, ok := parent.(parentContext); ok {
 		if n := s.nodeOf(system, ctx, false); n != nil {
-			n.failed(failed{child, reason, message, answered && gated})
+			n.failed(failed{child, reason, message, gated})
 			return
 		}
 	}

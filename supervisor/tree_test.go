@@ -58,9 +58,14 @@ shop [one-for-one]  running
 func TestTreesOfSeveralTopsAreDrawnOneBelowTheOther(t *testing.T) {
 	bubbles(t, func(k *kit) {
 		k.family(must(k.t, Config{}))
-		k.root(k.actorOf("z", []spawn{{k.actorOf("y", nil), "y"}}, must(k.t, Config{})), "z")
 		k.root(k.actorOf("alone", nil, must(k.t, Config{})), "alone")
-		want := "boss [one-for-one]  running\n├── a  running\n└── b  running\nz [one-for-one]  running\n└── y  running\n"
+		want := "boss [one-for-one]  running\n├── a  running\n└── b  running\n"
+		for _, name := range []string{"z", "p", "q", "r"} {
+			k.root(k.actorOf(name, []spawn{{k.actorOf("y", nil), "y"}}, must(k.t, Config{})), name)
+		}
+		for _, name := range []string{"p", "q", "r", "z"} {
+			want += name + " [one-for-one]  running\n└── y  running\n"
+		}
 		if got := Tree(k.system).String(); got != want {
 			k.t.Errorf("got\n%s", got)
 		}
