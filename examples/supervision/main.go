@@ -142,7 +142,7 @@ func (s *story) breaker(bank *dependency) error {
 		return err
 	}
 	fmt.Println("\nThe bank is back, and the gateway was restarted to be tried with one message.")
-	reply, err := s.ask("shop/payments/gateway", "charge")
+	reply, err := s.insist("shop/payments/gateway", "charge")
 	if err != nil {
 		return err
 	}
@@ -162,6 +162,24 @@ func (s *story) show() error {
 // ask returns the actor's answer, or why there is none.
 func (s *story) ask(id, msg string) (any, error) {
 	return s.system.Root.RequestFuture(s.system.NewLocalPID(id), msg, 5*time.Second).Result()
+}
+
+// insist asks again, as soon as that makes sense, if it is refused: the gateway's mailbox
+// may not know yet what its supervisor has just announced.
+func (s *story) insist(id, msg string) (any, error) {
+	for {
+		reply, err := s.ask(id, msg)
+		refused, _ := reply.(error)
+		if !errors.Is(refused, patterns.ErrRejected) {
+			return reply, err
+		}
+		after, _ := patterns.RetryAfter(refused)
+		select {
+		case <-time.After(max(after, 10*time.Millisecond)):
+		case <-s.ctx.Done():
+			return nil, s.ctx.Err()
+		}
+	}
 }
 
 // next waits for the next event that is a fitting E.
