@@ -185,13 +185,10 @@ func (h *Handle) spot(r *patterns.Request, in *cell, at patterns.Instant) (id ui
 	s := h.shell
 	done := false
 	defer func() {
-		if s.fresh { // to write it would take the cache line from another processor
-			s.fresh = false
-		}
 		if done {
-			s.mailbox.Exit()
 			return
 		}
+		s.fresh = false
 		id, err = 0, &s.refusals().failed
 		s.broken.failing = true
 		s.mailbox.Crashed(recover(), Acquire{})
@@ -202,8 +199,17 @@ func (h *Handle) spot(r *patterns.Request, in *cell, at patterns.Instant) (id ui
 	} else {
 		id, err = s.conclude(s.admit(r))
 	}
-	done = true
+	done = true // from here on a panic is not this turn's
+	s.leave()
 	return id, err
+}
+
+// leave ends a turn on the spot.
+func (s *shell) leave() {
+	if s.fresh { // to write it would take the cache line from another processor
+		s.fresh = false
+	}
+	s.mailbox.Exit()
 }
 
 func (s *shell) spotLeased(r *patterns.Request, in *cell) (id uint64, err error) {
@@ -312,13 +318,10 @@ func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration
 	s := h.shell
 	done := false
 	defer func() {
-		if s.fresh { // to write it would take the cache line from another processor
-			s.fresh = false
-		}
 		if done {
-			s.mailbox.Exit()
 			return
 		}
+		s.fresh = false
 		counted = false
 		s.broken = broken{failing: true, permit: id}
 		s.mailbox.Crashed(recover(), Report{Permit: patterns.PermitID{ID: id}, Outcome: o, Elapsed: elapsed})
@@ -326,6 +329,7 @@ func (h *Handle) spotReport(id uint64, o patterns.Outcome, elapsed time.Duration
 	s.glance(at)
 	counted = s.report(id, o, elapsed)
 	done = true
+	s.leave()
 	return counted
 }
 
