@@ -84,7 +84,7 @@ func NewRegistry(system *actor.ActorSystem, opts ...RegistryOption) (*Registry, 
 		return nil, fmt.Errorf("%w: this actor system has a registry: %w", ErrNameTaken, err)
 	}
 	r.root = root
-	r.relay.box = mailbox.New(mailbox.Config{Capacity: relayCapacity})
+	r.relay.box = mailbox.NewCombining(mailbox.Config{Capacity: relayCapacity})
 	r.relayPID = system.Root.SpawnPrefix(actor.PropsFromProducer(func() actor.Actor { return r.relay },
 		actor.WithMailbox(func() actor.Mailbox { return r.relay.box })), rootName+"-events")
 	r.forward()

@@ -168,7 +168,7 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 	s.outbox.init()
 	m := spec.New(Origin{Name: name, Time: r.origin, Now: s.now(), Shard: shard})
 	bind(s, m, spec.Validate)
-	s.mailbox = mailbox.New(mailbox.Config{Inline: true, Handler: s, Capacity: w.capacity})
+	s.mailbox = mailbox.NewCombining(mailbox.Config{Inline: true, Handler: s, Capacity: w.capacity})
 	t := &Typed[C, S]{Handle: newHandle(s, spec.Terms), validate: spec.Validate}
 	if len(s.cells.all) > 0 {
 		lessor, ok := any(m).(Lessor)

@@ -27,7 +27,7 @@ func TestAllocNothingPerTurn(t *testing.T) {
 				m.served <- struct{}{}
 			}
 		}, actor.WithDispatcher(&turns), actor.WithMailbox(func() actor.Mailbox {
-			m = New(Config{Inline: inline, Handler: silent{}})
+			m = NewCombining(Config{Inline: inline, Handler: silent{}})
 			return m
 		})))
 		turns.Wait()

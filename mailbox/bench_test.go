@@ -9,7 +9,7 @@ import (
 type message struct{ served chan struct{} }
 
 func BenchmarkTurn(b *testing.B) {
-	m := New(Config{Inline: true, Handler: silent{}})
+	m := NewCombining(Config{Inline: true, Handler: silent{}})
 	m.Start()
 	b.Run("TryEnter+Exit", func(b *testing.B) {
 		for b.Loop() {

@@ -94,8 +94,8 @@ type Combining struct {
 	ordinary queue
 }
 
-// New returns a mailbox for one actor.
-func New(cfg Config) *Combining {
+// NewCombining returns a mailbox for one pattern actor. New makes those of user actors.
+func NewCombining(cfg Config) *Combining {
 	if cfg.Capacity <= 0 {
 		cfg.Capacity = DefaultCapacity
 	}
@@ -110,7 +110,7 @@ func New(cfg Config) *Combining {
 
 // Producer returns what actor.WithMailbox takes: a Combining mailbox per actor.
 func Producer(cfg Config) actor.MailboxProducer {
-	return func() actor.Mailbox { return New(cfg) }
+	return func() actor.Mailbox { return NewCombining(cfg) }
 }
 
 // RegisterHandlers is called by proto.actor while it spawns the actor.

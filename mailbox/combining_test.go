@@ -12,7 +12,7 @@ import (
 func TestWhatIsPostedBeforeStartRunsAfterStarted(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		f := &fake{}
-		m := New(Config{Inline: inline, Capacity: 1, Handler: f})
+		m := NewCombining(Config{Inline: inline, Capacity: 1, Handler: f})
 		m.PostUserMessage("a")
 		post(t, m, urgent("u"), Urgent)
 		post(t, m, "b", Ordinary) // nobody could be answered yet: not refused
@@ -424,7 +424,7 @@ func TestNoAfterIsLost(t *testing.T) {
 		withProcs(t, procs)
 		both(t, func(t *testing.T, inline bool) {
 			l := &leaver{}
-			l.m = New(Config{Inline: inline, Budget: 3, Capacity: 1 << 22, Handler: l})
+			l.m = NewCombining(Config{Inline: inline, Budget: 3, Capacity: 1 << 22, Handler: l})
 			var wg counted
 			l.m.RegisterHandlers(&fake{}, &wg)
 			l.m.Start()

@@ -260,7 +260,7 @@ func (r *run) poster(id int, sender *actor.PID) {
 func (r *run) start(cfg Config, dispatcher actor.Dispatcher, restarts actor.SupervisorStrategy) {
 	cfg.Handler = r
 	props := actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(func() actor.Mailbox {
-		r.m = New(cfg)
+		r.m = NewCombining(cfg)
 		return r.m
 	}), actor.WithDispatcher(dispatcher), actor.WithGuardian(restarts))
 	r.pid = r.system.Root.Spawn(props)

@@ -76,7 +76,7 @@ func TestTrap2AMailboxThatOutlivesItsActorRefusesAtOnce(t *testing.T) {
 		var m *Combining
 		props := w.subject("s", nil, actor.WithMailbox(func() actor.Mailbox {
 			w.config.Handler = &fake{}
-			m = New(w.config)
+			m = NewCombining(w.config)
 			return m
 		}))
 		w.stops(w.spawn(props, "s"))

@@ -145,7 +145,7 @@ func TestAStoppedMailboxSaysSoGateOrNot(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		var m *Combining
 		pid := w.spawn(w.subject("s", nil, actor.WithMailbox(func() actor.Mailbox {
-			m = New(w.config)
+			m = NewCombining(w.config)
 			return m
 		})), "s")
 		m.PostSystemMessage(Gate{Refuse: errShut})
@@ -227,7 +227,7 @@ func TestEveryMessageIsServedOrRefusedWhateverGatesDo(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		const posters, each = 4, 3000
 		h := &tallied{}
-		m := New(Config{Inline: inline, Handler: h})
+		m := NewCombining(Config{Inline: inline, Handler: h})
 		m.RegisterHandlers(&fake{}, actor.NewDefaultDispatcher(1))
 		m.Start()
 		var all sync.WaitGroup

@@ -60,7 +60,7 @@ type fake struct {
 func newFake(cfg Config) (*Combining, *fake) {
 	f := &fake{}
 	cfg.Handler = f
-	m := New(cfg)
+	m := NewCombining(cfg)
 	m.RegisterHandlers(f, f)
 	m.Start()
 	f.run()
@@ -188,7 +188,7 @@ func oneWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, config: cfg}
 		w.system = quietSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(w) }))
-		w.props = []actor.PropsOption{actor.WithMailbox(func() actor.Mailbox { return New(w.config) })}
+		w.props = []actor.PropsOption{actor.WithMailbox(func() actor.Mailbox { return NewCombining(w.config) })}
 		f(t, w)
 		synctest.Wait()
 		w.system.Shutdown()

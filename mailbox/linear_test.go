@@ -136,7 +136,7 @@ func TestACounterIsLinearizableThroughAllEntries(t *testing.T) {
 				var turns counted
 				c.pid = system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return c },
 					actor.WithDispatcher(&turns), actor.WithMailbox(func() actor.Mailbox {
-						c.m = New(Config{Inline: inline, Budget: 16, Handler: c})
+						c.m = NewCombining(Config{Inline: inline, Budget: 16, Handler: c})
 						return c.m
 					})))
 				const callers = 8

@@ -158,7 +158,7 @@ func TestTheMailboxOfAnOpenChildDoesNotGrow(t *testing.T) {
 		var box *mailbox.Combining
 		k.ours = true
 		child := k.actorOf("a", nil, actor.WithMailbox(func() actor.Mailbox {
-			box = mailbox.New(mailbox.Config{})
+			box = mailbox.NewCombining(mailbox.Config{})
 			return box
 		}))
 		k.root(k.actorOf("boss", []spawn{{child, "a"}}, breaking(t)), "boss")

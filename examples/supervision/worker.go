@@ -21,5 +21,5 @@ func worker(on *dependency) *actor.Props {
 			}
 			c.Respond(msg + ": done")
 		}
-	}, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))
+	}, actor.WithMailbox(mailbox.MustNew()))
 }

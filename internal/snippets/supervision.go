@@ -87,7 +87,7 @@ func release(ctx context.Context, system *actor.ActorSystem, worker *actor.PID) 
 
 func gated(receive actor.ReceiveFunc) *actor.Props {
 	// region: supervision-mailbox
-	worker := actor.PropsFromFunc(receive, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))
+	worker := actor.PropsFromFunc(receive, actor.WithMailbox(mailbox.MustNew()))
 	// endregion
 	return worker
 }
