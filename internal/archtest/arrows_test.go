@@ -20,6 +20,7 @@ const (
 	patterns = module + "/patterns"
 	actors   = module + "/actors"
 	mailbox  = module + "/mailbox"
+	codel    = module + "/internal/codel" // a rule that patterns and mailboxes share
 	// What a core package may use of proto.actor: remote and cluster bring gRPC.
 	protoActor       = protoact + "/actor"
 	protoEventStream = protoact + "/eventstream"
@@ -37,7 +38,7 @@ var ofPatterns = []string{
 // layers is read in order: the first entry that fits a package is its own.
 var layers = []layer{
 	{"patterns", nil},
-	{"patterns/internal/...", []string{patterns, patterns + "/internal/..."}},
+	{"patterns/internal/...", []string{patterns, patterns + "/internal/...", codel}},
 	{"patterns/loadshedder/sampler", []string{patterns, patterns + "/internal/...", "github.com/shirou/gopsutil/v3/..."}},
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
 	{"patterns/*", ofPatterns},
@@ -50,7 +51,7 @@ var layers = []layer{
 	}},
 	{"actors/internal/...", []string{patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream}},
 	{"mailbox", []string{mailbox + "/internal/...", protoActor}},
-	{"mailbox/internal/...", []string{mailbox + "/internal/...", protoActor}},
+	{"mailbox/internal/...", []string{mailbox + "/internal/...", protoActor, codel}},
 	{"supervisor/intensity", []string{patterns}},
 	{"supervisor/backoff", []string{patterns}},
 	{"supervisor/budget", []string{patterns}},
@@ -59,6 +60,7 @@ var layers = []layer{
 	}},
 	{"supervisor", []string{actors, mailbox, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
 	{"internal/archtest", nil},
+	{"internal/codel", nil},
 	{"internal/hosttest", []string{"..."}},
 	{"internal/simulation", []string{patterns}},
 	{"internal/snippets", []string{"..."}},

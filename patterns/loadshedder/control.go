@@ -24,13 +24,18 @@ type gauge struct {
 	err    error // of the last failure
 
 	on      bool
+	blamed  bool             // it has been on since the last time that everybody was admitted
 	turning bool             // it is beyond the mark that turns it
 	since   patterns.Instant // of turning
 }
 
-// excess is how far the signal is above its threshold: 1 is as bad as it gets.
+// excess is how far the signal is above its threshold: 1 is as bad as it gets, and -ease as
+// good.
 func (g *gauge) excess(v float64) float64 {
-	return min(max((v-g.threshold)/g.width, -ease), 1)
+	if v < g.threshold {
+		return ease * max((v-g.threshold)/(g.threshold*headroom), -1)
+	}
+	return min((v-g.threshold)/g.width, 1)
 }
 
 // measure takes a value of now, and reports whether the gauge has turned on or off.
@@ -77,7 +82,9 @@ const (
 	gain = 0.3
 	// ease is how much faster it may grow than shrink: a signal far below its threshold
 	// cannot be above it soon.
-	ease = 3
+	ease = 4
+	// headroom is how far below its threshold that is, as a share of it.
+	headroom = 0.5
 	// leastAdmit is the least that is admitted, so that growing does not take for ever.
 	leastAdmit = 0.01
 	// leastCut is what is not worth to be shed any more.
@@ -190,12 +197,14 @@ func (m *Machine) steer(at patterns.Instant) {
 		if !g.known {
 			continue
 		}
+		known, g.blamed = true, g.blamed || g.on
 		e := g.excess(g.raw)
 		if g.on && (!on || e > blamed) {
 			blamed, m.control.blame = e, Signal(s)
 		}
-		worst = max(worst, e)
-		known, on = true, on || g.on
+		if on = on || g.on; g.blamed || e >= 0 { // what has nothing to do with it holds nothing up
+			worst = max(worst, e)
+		}
 	}
 	step := min(max(at.Sub(m.control.at), 0), longestStep)
 	m.control.at = max(m.control.at, at)
@@ -231,6 +240,10 @@ func (m *Machine) cutTo(cutting bool) {
 	m.control.cutting, m.dirty = cutting, true
 	if cutting {
 		m.epoch++
+	} else {
+		for s := range m.signals {
+			m.signals[s].blamed = false
+		}
 	}
 	m.calmDown()
 }

@@ -226,6 +226,33 @@ func TestTheWorstSignalDecides(t *testing.T) {
 	}
 }
 
+// The share that is admitted grows as fast as what made it fall allows, whatever else is
+// close to its own threshold, and whatever the unit.
+func TestWhatHadNobodyShedDoesNotHoldUpTheRecovery(t *testing.T) {
+	for guilty, calm := range map[Signal]float64{CPU: 0.4, SchedulingLatency: 0.001, GC: 0.1} {
+		s := newHost(t, Config{MaxInFlight: 100, MaxQueue: NoQueue, SchedulingLatency: 20 * ms, GC: 0.25})
+		tell := func(v float64) {
+			o := read(Memory, 0.84)
+			o.Readings = append(o.Readings, Reading{Signal: guilty, Value: v})
+			observe(s, o)
+			s.Pass(250 * ms)
+		}
+		for range 40 {
+			tell(1)
+		}
+		low, seconds := s.M.control.admit, 0
+		for ; s.M.control.admit < 1; seconds++ {
+			for range 4 {
+				tell(calm)
+			}
+		}
+		// At a growth of gain*ease it takes that long.
+		if want := -math.Log(low) / (gain * ease); low > 0.1 || float64(seconds) > want+2 {
+			t.Errorf("%v: from %.3f in %d s, want %.1f", guilty, low, seconds, want)
+		}
+	}
+}
+
 func TestOneMeasurementDoesNotDecideForLong(t *testing.T) {
 	s := run(t, with(eyes, func(c *Config) { c.StaleAfter = time.Hour }), "cpu=1 +1ms cpu=1 +30m cpu=1")
 	if want := math.Exp(-gain) * math.Exp(-gain*0.001); math.Abs(s.M.control.admit-want) > 1e-3 {

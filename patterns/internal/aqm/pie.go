@@ -1,3 +1,5 @@
+// Package aqm holds rules that keep queues short (active queue management), for queues
+// that a host keeps.
 package aqm
 
 import (

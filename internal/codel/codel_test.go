@@ -1,4 +1,4 @@
-package aqm
+package codel
 
 import (
 	"encoding/json"
@@ -9,24 +9,24 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/bulwark-go/bulwark/patterns"
 )
+
+type instant int64
 
 type item struct {
 	id    int
-	since patterns.Instant
+	since instant
 }
 
 // queue is a FIFO queue under a CoDel.
 type queue struct {
-	law   CoDel
+	law   CoDel[instant]
 	least int // this many must be left behind an item
 	items []item
 }
 
 // dequeue serves one, and returns those that were dropped on the way.
-func (q *queue) dequeue(now patterns.Instant) (served *int, dropped []int) {
+func (q *queue) dequeue(now instant) (served *int, dropped []int) {
 	dropped = []int{}
 	for len(q.items) > 0 {
 		head := q.items[0]
@@ -62,23 +62,23 @@ func follow(t *testing.T, file string) {
 			Least    int           `json:"min_backlog"`
 		} `json:"params"`
 		Steps []struct {
-			T      patterns.Instant `json:"t_ns"`
+			T      instant          `json:"t_ns"`
 			Op     string           `json:"op"`
 			Args   struct{ ID int } `json:"args"`
 			Expect struct {
-				Item     *int             `json:"item"`
-				Dropped  []int            `json:"dropped"`
-				Dropping bool             `json:"dropping"`
-				Count    uint32           `json:"count"`
-				DropNext patterns.Instant `json:"drop_next_ns"`
-				Len      int              `json:"len"`
+				Item     *int    `json:"item"`
+				Dropped  []int   `json:"dropped"`
+				Dropping bool    `json:"dropping"`
+				Count    uint32  `json:"count"`
+				DropNext instant `json:"drop_next_ns"`
+				Len      int     `json:"len"`
 			} `json:"expect"`
 		} `json:"steps"`
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
 		t.Fatal(err)
 	}
-	q := queue{law: CoDel{Target: v.Params.Target, Interval: v.Params.Interval}, least: v.Params.Least}
+	q := queue{law: CoDel[instant]{Target: v.Params.Target, Interval: v.Params.Interval}, least: v.Params.Least}
 	for i, s := range v.Steps {
 		e := s.Expect
 		if s.Op == "enqueue" {
@@ -103,15 +103,15 @@ func follow(t *testing.T, file string) {
 func TestAShortQueueIsLeftAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const target, interval = 5, 100
-		c := CoDel{Target: target, Interval: interval}
-		now, good := patterns.Instant(0), patterns.Instant(0)
+		c := CoDel[instant]{Target: target, Interval: interval}
+		now, good := instant(0), instant(0)
 		for range rapid.IntRange(1, 200).Draw(t, "items") {
-			now = min(now+patterns.Instant(rapid.IntRange(0, interval).Draw(t, "pause")), good+interval-1)
+			now = min(now+instant(rapid.IntRange(0, interval).Draw(t, "pause")), good+interval-1)
 			waited := rapid.IntRange(0, 1000).Draw(t, "waited")
 			if now == good+interval-1 || waited < target {
 				good, waited = now, min(waited, target-1)
 			}
-			if c.Drop(now, now-patterns.Instant(waited), false) {
+			if c.Drop(now, now-instant(waited), false) {
 				t.Fatalf("dropped at %d", now)
 			}
 		}
@@ -122,9 +122,9 @@ func TestAShortQueueIsLeftAlone(t *testing.T) {
 // when it is dropped; and Again says when that is.
 func TestAgainIsWhenAnItemMayBeDropped(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := CoDel{Target: 5, Interval: 100}
-		now, since := patterns.Instant(0), patterns.Instant(0)
-		last, gap := patterns.Instant(0), patterns.Instant(1<<60)
+		c := CoDel[instant]{Target: 5, Interval: 100}
+		now, since := instant(0), instant(0)
+		last, gap := instant(0), instant(1<<60)
 		for drops := 0; drops < 10; {
 			if c.Drop(now, since, false) {
 				if last != 0 && now-last > gap {
@@ -140,8 +140,8 @@ func TestAgainIsWhenAnItemMayBeDropped(t *testing.T) {
 			if at <= now || at > now+200 {
 				t.Fatalf("again at %d, and it is %d", at, now)
 			}
-			early := CoDel(c)
-			if early.Drop(now+patterns.Instant(rapid.Int64Range(0, int64(at-now-1)).Draw(t, "too early")), since, false) {
+			early := CoDel[instant](c)
+			if early.Drop(now+instant(rapid.Int64Range(0, int64(at-now-1)).Draw(t, "too early")), since, false) {
 				t.Fatal("dropped before Again")
 			}
 			now = at

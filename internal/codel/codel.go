@@ -1,12 +1,10 @@
-// Package aqm holds rules that keep queues short (active queue management), for queues
-// that a host keeps.
-package aqm
+// Package codel keeps queues short by how long those in them wait. It is a rule for a
+// queue that a host keeps: patterns and mailboxes both have some.
+package codel
 
 import (
 	"math"
 	"time"
-
-	"github.com/bulwark-go/bulwark/patterns"
 )
 
 // CoDel is the control law of RFC 8289: once everybody has waited for longer than Target
@@ -15,15 +13,17 @@ import (
 // and tell it with Empty when there is none.
 //
 // An item whose turn it is but which cannot be served yet may be asked for again.
-type CoDel struct {
+//
+// T is the host's instant: nanoseconds since whatever it likes.
+type CoDel[T ~int64] struct {
 	Target, Interval time.Duration
 
 	state law
-	rated bool             // above is set
-	above patterns.Instant // when waiting will have been long for an Interval
-	next  patterns.Instant // when to drop again, while dropping
-	count uint32           // drops since dropping began, or a little less: see enter
-	last  uint32           // count when it began
+	rated bool   // above is set
+	above T      // when waiting will have been long for an Interval
+	next  T      // when to drop again, while dropping
+	count uint32 // drops since dropping began, or a little less: see enter
+	last  uint32 // count when it began
 }
 
 // law is where CoDel stands.
@@ -42,7 +42,7 @@ const reentry = 16
 
 // Drop reports whether the item that has waited since then is to be dropped. short says
 // that there are too few behind it to call it a queue.
-func (c *CoDel) Drop(now, since patterns.Instant, short bool) bool {
+func (c *CoDel[T]) Drop(now, since T, short bool) bool {
 	long := c.long(now, since, short)
 	switch {
 	case c.state == entering:
@@ -59,7 +59,7 @@ func (c *CoDel) Drop(now, since patterns.Instant, short bool) bool {
 	}
 	if c.state == spacing {
 		c.state = dropping
-		c.next = c.next.Add(c.pace())
+		c.next = after(c.next, c.pace())
 	}
 	if now < c.next {
 		return false
@@ -72,7 +72,7 @@ func (c *CoDel) Drop(now, since patterns.Instant, short bool) bool {
 }
 
 // Empty says that nobody waits.
-func (c *CoDel) Empty() {
+func (c *CoDel[T]) Empty() {
 	c.rated = false
 	if c.state == entering {
 		c.state = dropping
@@ -83,46 +83,66 @@ func (c *CoDel) Empty() {
 
 // Again is when Drop may say something new of an item that has waited since then, and
 // that it has just let through: after now.
-func (c *CoDel) Again(now, since patterns.Instant) patterns.Instant {
-	at := since.Add(c.Target)
+func (c *CoDel[T]) Again(now, since T) T {
+	at := after(since, c.Target)
 	if c.rated {
 		at = c.above
 		if c.state != resting {
 			at = c.next
 		}
 	}
-	return max(at, now.Add(1))
+	return max(at, after(now, 1))
 }
 
 // Dropping reports whether waiting is long.
-func (c *CoDel) Dropping() bool { return c.state != resting }
+func (c *CoDel[T]) Dropping() bool { return c.state != resting }
 
 // long reports whether waiting has been long for an Interval.
-func (c *CoDel) long(now, since patterns.Instant, short bool) bool {
+func (c *CoDel[T]) long(now, since T, short bool) bool {
 	switch {
-	case now.Sub(since) < c.Target || short:
+	case between(since, now) < c.Target || short:
 		c.rated = false
 		return false
 	case !c.rated:
-		c.rated, c.above = true, now.Add(c.Interval)
+		c.rated, c.above = true, after(now, c.Interval)
 		return false
 	}
 	return now >= c.above
 }
 
-func (c *CoDel) enter(now patterns.Instant) {
+func (c *CoDel[T]) enter(now T) {
 	fresh := c.count - c.last
 	c.state = entering
-	if fresh > 1 && now.Sub(c.next) < reentry*c.Interval {
+	if fresh > 1 && between(c.next, now) < reentry*c.Interval {
 		c.count = fresh
 	} else {
 		c.count = 1
 	}
-	c.next = now.Add(c.pace())
+	c.next = after(now, c.pace())
 	c.last = c.count
 }
 
 // pace is the time between two drops.
-func (c *CoDel) pace() time.Duration {
+func (c *CoDel[T]) pace() time.Duration {
 	return time.Duration(float64(c.Interval) / math.Sqrt(float64(c.count)))
+}
+
+// after returns t+d, or, where that overflows, the latest instant.
+func after[T ~int64](t T, d time.Duration) T {
+	if sum := t + T(d); d < 0 || sum >= t {
+		return sum
+	}
+	return math.MaxInt64
+}
+
+// between returns how long after from to is, as far as a Duration can say it.
+func between[T ~int64](from, to T) time.Duration {
+	diff := to - from
+	switch {
+	case to > from && diff < 0:
+		return math.MaxInt64
+	case to < from && diff > 0:
+		return math.MinInt64
+	}
+	return time.Duration(diff)
 }
