@@ -35,13 +35,14 @@ var pureRand = []string{"Rand", "Source", "New", "NewPCG", "PCG", "NewChaCha8", 
 var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
 
 // pure reports whether s is held to purity: everything below patterns/ except the
-// files that import actors, which are handles, plus the pure leaves of supervisor/.
+// files that import actors, which are handles, plus the pure leaves of supervisor/ and
+// mailbox/, and what they share.
 // The package patterns itself is the shared words, with Do and its context.
 func pure(s *source) bool {
 	switch {
 	case s.test():
 		return false
-	case s.under("patterns/internal"), supervision(s):
+	case s.under("patterns/internal"), supervision(s), s.under("internal/codel"), s.under("mailbox/internal"):
 		return true
 	case path.Dir(s.dir()) != "patterns":
 		return false
@@ -75,7 +76,7 @@ func purity(t *tree) []violation {
 			if s.under("supervisor/rules") && slices.Contains(machines, p) {
 				continue
 			}
-			if !slices.Contains(pureStd, p) && p != module+"/patterns" && !within(p, module+"/patterns/internal") {
+			if !slices.Contains(pureStd, p) && p != module+"/patterns" && p != codel && !within(p, module+"/patterns/internal") && !within(p, mailbox+"/internal") {
 				v.add(spec, "pure code may not import %q: pass in what it needs as a value, or move this to the handle file, which imports actors", p)
 			}
 		}
