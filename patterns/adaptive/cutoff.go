@@ -1,6 +1,11 @@
 package adaptive
 
-import "github.com/bulwark-go/bulwark/patterns"
+import (
+	"math"
+	"time"
+
+	"github.com/bulwark-go/bulwark/patterns"
+)
 
 const (
 	levels = int(patterns.Critical-patterns.Background) + 1
@@ -12,6 +17,12 @@ const (
 	// fade is what everybody else's grants take away, so that a reserve for calls that
 	// no longer come is given up.
 	fade = 1.0 / 20_000
+
+	// askedFor is for how long, at least, requests are counted to see whether reserves are
+	// of use, and spread how many standard deviations of what is then in flight must fit
+	// into the limit for them not to be (square-root staffing; Halfin and Whitt 1981).
+	askedFor = 500 * time.Millisecond
+	spread   = 3
 )
 
 // cutoff keeps places free for those who go first. A call of some priority is granted
@@ -23,6 +34,9 @@ type cutoff struct {
 	greedy   int             // weight of what was granted above a share
 	fair     float64         // reserve for tenants below their share, against all others
 	reserve  [levels]float64 // for the calls of that priority, against all lower ones
+
+	asked int              // weights of all newcomers since
+	since patterns.Instant // while held
 }
 
 // kept returns how many places a call of that level must leave free.
@@ -49,7 +63,7 @@ func (c *cutoff) shrink(level int, entitled bool) {
 	}
 	c.reserve[level] = max(0, own-lossTarget)
 	if c.held = sum+c.fair > 0.01; !c.held {
-		c.reserve, c.fair = [levels]float64{}, 0
+		c.rest()
 	}
 	if entitled {
 		c.fair = max(0, c.fair-lossTarget)
@@ -58,8 +72,30 @@ func (c *cutoff) shrink(level int, entitled bool) {
 	}
 }
 
+// rest gives up all reserves.
+func (c *cutoff) rest() { c.reserve, c.fair, c.held = [levels]float64{}, 0, false }
+
+// ask counts a newcomer, and gives up all reserves if everybody who came of late, the
+// refused included, would have found room: then nobody goes first. By Little's law, and
+// calls that take latency.
+func (c *cutoff) ask(now patterns.Instant, weight int, latency time.Duration, limit float64) {
+	c.asked += weight
+	passed := now.Sub(c.since)
+	if passed < max(askedFor, 4*latency) {
+		return
+	}
+	mean := float64(c.asked) * float64(latency) / float64(passed)
+	if mean+spread*math.Sqrt(mean) <= limit {
+		c.rest()
+	}
+	c.asked, c.since = 0, now
+}
+
 // refused makes the reserves grow, if there is anybody to hold back.
-func (c *cutoff) refused(level int, entitled bool, limit float64) {
+func (c *cutoff) refused(now patterns.Instant, level int, entitled bool, limit float64) {
+	if !c.held {
+		c.asked, c.since = 0, now
+	}
 	lower := int32(0)
 	for i := range level {
 		lower += c.inFlight[i]

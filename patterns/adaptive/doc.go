@@ -19,7 +19,8 @@
 // place larger, if there is anybody lower to hold back; each grant makes it a little
 // smaller. So a cut-off moves with the pressure that the higher priorities feel: they
 // lose one call in 2,000, and the lowest pay. The fair reserve does the same between
-// tenants.
+// tenants. Once all who came in the last half second would have found room, nothing is
+// kept for anybody.
 //
 // # Who waits
 //

@@ -121,6 +121,9 @@ func (m *Machine) admit(id uint64, r *patterns.Request) patterns.Decision {
 		m.idle, m.dirty = false, true
 	}
 	c := m.claim(r)
+	if r.Asked == 0 {
+		m.came(&c)
+	}
 	switch {
 	case m.state == ForcedOpen:
 		return m.refuse(CauseForced)
@@ -180,6 +183,13 @@ func (m *Machine) claim(r *patterns.Request) claim {
 	return c
 }
 
+// came counts a newcomer, of use or not.
+func (m *Machine) came(c *claim) {
+	if m.cutoff.held {
+		m.cutoff.ask(m.hi, c.weight, time.Duration(m.latency), float64(m.limit))
+	}
+}
+
 func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
 	m.inFlight += c.weight
 	m.keep(&slot{
@@ -199,6 +209,9 @@ func (m *Machine) grant(id uint64, c *claim, room int) patterns.Decision {
 func (m *Machine) decline(r *patterns.Request, c *claim, room int) patterns.Decision {
 	m.recall()
 	if r.Asked != 0 || m.cfg.MaxWaiting > 0 && !r.NoWait && m.mayWait(room) {
+		if r.Asked == 0 && m.cutoff.held {
+			m.cutoff.asked -= c.weight // Join counts it
+		}
 		return m.wait(r)
 	}
 	return m.giveUp(c, m.scarcity(c))
@@ -222,7 +235,7 @@ func (m *Machine) giveUp(c *claim, why Cause) patterns.Decision {
 // turnAway refuses a call that others took the place of: its priority and tenant want more
 // kept for them.
 func (m *Machine) turnAway(c *claim, why Cause) error {
-	m.cutoff.refused(c.level, c.entitled, float64(m.limit))
+	m.cutoff.refused(m.hi, c.level, c.entitled, float64(m.limit))
 	return m.refusal(why)
 }
 

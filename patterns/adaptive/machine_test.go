@@ -165,6 +165,43 @@ func TestMachine(t *testing.T) {
 				t.Errorf("%v kept", h.m.cutoff.reserve)
 			}
 		}},
+		{"nothing is kept for anybody once all who come find room", still(9), func(t *testing.T, h *host) {
+			h.take(9, patterns.Request{})
+			h.acquire(critical)
+			for len(h.out) > 0 {
+				h.report(0, patterns.Success, 100*ms)
+			}
+			for range 4 { // 0.9 calls at a time, in what is left of 9 places
+				h.now = h.now.Add(111 * ms)
+				h.take(1, patterns.Request{})
+				h.report(0, patterns.Success, 100*ms)
+			}
+			if !h.m.cutoff.held {
+				t.Error("it was given up at once")
+			}
+			for range 3 {
+				h.now = h.now.Add(111 * ms)
+				h.take(1, patterns.Request{})
+				h.report(0, patterns.Success, 100*ms)
+			}
+			if h.m.cutoff.held || h.take(9, patterns.Request{}) != 9 {
+				t.Errorf("kept: %v", h.m.cutoff.reserve)
+			}
+		}},
+		{"but is while as many are refused as find room", still(9), func(t *testing.T, h *host) {
+			h.take(9, patterns.Request{})
+			h.acquire(critical)
+			for range 100 { // 9 at a time take 100 ms each, and 18 come in that time
+				h.now = h.now.Add(100 * ms)
+				for range min(len(h.out), 9) {
+					h.report(0, patterns.Success, 100*ms)
+				}
+				h.take(18, patterns.Request{})
+			}
+			if !h.m.cutoff.held {
+				t.Error("it was given up")
+			}
+		}},
 		{"a call waits where it may", func() Config { c := still(1); c.MaxWaiting = 1; return c }(), func(t *testing.T, h *host) {
 			h.take(1, patterns.Request{})
 			if d := h.acquire(patterns.Request{}); d.Verdict != patterns.Wait {

@@ -59,7 +59,7 @@ func (m *Machine) relearn(limit float64) {
 	m.find(m.cfg.Algorithm.New(m.cfg.bounds()))
 	m.finder.Set(m.cfg.bounds(), limit)
 	m.take()
-	m.cutoff.reserve, m.cutoff.fair, m.cutoff.held = [levels]float64{}, 0, false
+	m.cutoff.rest()
 	m.latency, m.spread, m.waited = 0, 0, nil
 }
 

@@ -69,6 +69,7 @@ func (m *Machine) Join(now patterns.Instant, r *patterns.Request, q patterns.Que
 		m.turn(false)
 	}
 	c := m.claim(r)
+	m.came(&c)
 	if cause := m.objection(r, &c, &q); cause != CauseNone {
 		err = m.turnAway(&c, cause)
 		return 0, m.flush(), err

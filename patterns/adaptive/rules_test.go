@@ -180,17 +180,17 @@ func TestTheMarginIsGivenBackWhenOverloadComes(t *testing.T) {
 
 func TestReservesAreForThoseWhoCanBeHeldBack(t *testing.T) {
 	var c cutoff
-	c.refused(levels-1, true, 10)
+	c.refused(0, levels-1, true, 10)
 	if c.held {
 		t.Errorf("nobody to hold back: %+v", c)
 	}
 	c.inFlight[0], c.greedy = 1, 1
-	c.refused(levels-1, true, 10)
+	c.refused(0, levels-1, true, 10)
 	if c.reserve[levels-1] != 1 || c.fair != 1 || c.kept(0, false) != 2 || c.kept(levels-1, true) != 0 {
 		t.Errorf("%+v", c)
 	}
 	for range 100 {
-		c.refused(levels-1, true, 10)
+		c.refused(0, levels-1, true, 10)
 	}
 	if c.reserve[levels-1] != 10 || c.fair != 10 {
 		t.Errorf("more than the limit: %+v", c)
