@@ -50,6 +50,8 @@ func (r *record) loadPromises() []promise {
 	greed := r.in(greedy, func(x result) bool { return x.glutton && x.end != byEdge && x.end != byCustomers })
 	most := customersBurst + int(100*r.plan.length(greedy).Seconds())
 	others := func(x result) bool { return !x.glutton }
+	healthy := r.recovered() // until then it is the outage that they are lost to
+	inHogs := func(x result) bool { return critical(x) && !healthy.IsZero() && !x.at.Before(healthy) }
 	return []promise{
 		atLeast("calm: at least %d%% of the orders were served", calmServed, r.in(calm, isServed), r.in(calm, any1)),
 		atLeast("rush: at three times its capacity the backend did at least %d%% of it", rushServed, inTime, able),
@@ -63,7 +65,7 @@ func (r *record) loadPromises() []promise {
 		atLeast("greedy: at least %d%% of the others' orders were served", othersServed,
 			r.in(greedy, func(x result) bool { return others(x) && isServed(x) }), r.in(greedy, others)),
 		atLeast("hogs: at least %d%% of the critical orders were served", hogsCritical,
-			r.in(hogs, func(x result) bool { return critical(x) && isServed(x) }), r.in(hogs, critical)),
+			r.in(hogs, func(x result) bool { return inHogs(x) && isServed(x) }), r.in(hogs, inHogs)),
 		{
 			"hogs: what the edge shed was not critical", r.shedInHogs(critical) == 0 && r.shedInHogs(any1) > 0,
 			fmt.Sprintf("%d of %d", r.shedInHogs(critical), r.shedInHogs(any1)),
