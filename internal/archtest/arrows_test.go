@@ -20,7 +20,8 @@ const (
 	patterns = module + "/patterns"
 	actors   = module + "/actors"
 	mailbox  = module + "/mailbox"
-	codel    = module + "/internal/codel" // a rule that patterns and mailboxes share
+	codel    = module + "/internal/codel"  // a rule that patterns and mailboxes share
+	growth   = module + "/internal/growth" // one that patterns and supervisors share
 	// What a core package may use of proto.actor: remote and cluster bring gRPC.
 	protoActor       = protoact + "/actor"
 	protoEventStream = protoact + "/eventstream"
@@ -32,17 +33,19 @@ const sampler = patterns + "/loadshedder/sampler"
 // ofPatterns is what a pattern may import.
 var ofPatterns = []string{
 	patterns, patterns + "/internal/...", actors, mailbox,
-	module + "/supervisor/intensity", protoActor, protoEventStream,
+	module + "/supervisor/intensity", growth, protoActor, protoEventStream,
 }
 
 // layers is read in order: the first entry that fits a package is its own.
 var layers = []layer{
 	{"patterns", nil},
-	{"patterns/internal/...", []string{patterns, patterns + "/internal/...", codel}},
+	{"patterns/internal/...", []string{patterns, patterns + "/internal/...", codel, growth}},
 	{"patterns/loadshedder/sampler", []string{patterns, patterns + "/internal/...", "github.com/shirou/gopsutil/v3/..."}},
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
+	{"patterns/pipeline", []string{patterns}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
+	{"actors/middleware", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
 		// A pure leaf, so that the root supervisor of actors and the strategies of
@@ -53,7 +56,7 @@ var layers = []layer{
 	{"mailbox", []string{mailbox + "/internal/...", protoActor}},
 	{"mailbox/internal/...", []string{mailbox + "/internal/...", protoActor, codel}},
 	{"supervisor/intensity", []string{patterns}},
-	{"supervisor/backoff", []string{patterns}},
+	{"supervisor/backoff", []string{patterns, growth}},
 	{"supervisor/budget", []string{patterns}},
 	{"supervisor/rules", []string{
 		patterns, patterns + "/circuitbreaker", module + "/supervisor/intensity", module + "/supervisor/backoff", module + "/supervisor/budget",
@@ -61,6 +64,7 @@ var layers = []layer{
 	{"supervisor", []string{actors, mailbox, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
 	{"internal/archtest", nil},
 	{"internal/codel", nil},
+	{"internal/growth", nil},
 	{"internal/hosttest", []string{"..."}},
 	{"internal/simulation", []string{patterns}},
 	{"internal/snippets", []string{"..."}},

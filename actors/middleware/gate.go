@@ -1,0 +1,200 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/mailbox"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// gate is what a Receiver is for one actor. It outlives the actor's restarts, and
+// belongs to the actor's turn. The actor's context is the one that it wraps.
+type gate struct {
+	actor.Context
+	r        *Receiver
+	patience patience
+	handle   func(context.Context) (any, error) // g.attempt, built once
+
+	current  *actor.MessageEnvelope // what is being handled
+	ran      bool
+	reply    any
+	stopping bool
+
+	stash queue
+	wait  *wait // for the first of the stash; nil if nobody asks for it
+	seen  Snapshot
+}
+
+func newGate(r *Receiver, c actor.Context) *gate {
+	g := &gate{Context: c, r: r}
+	g.handle = g.attempt
+	g.seen.Guard = r.guard.Name()
+	return g
+}
+
+// Receive is called by proto.actor for every message, in the actor's turn.
+func (g *gate) Receive(envelope *actor.MessageEnvelope) {
+	switch msg := envelope.Message.(type) {
+	case *poke:
+		if msg.gate == g {
+			g.serveStash()
+			return
+		}
+	case Inspect:
+		if envelope.Sender != nil {
+			g.send(envelope.Sender, g.snapshot())
+		}
+		return
+	case *actor.Started:
+		g.stopping = false
+	case *actor.Restarting:
+		g.abandon(ErrRestarting)
+	case *actor.Stopping, *actor.Stopped:
+		g.stopping = true
+		g.abandon(ErrStopping)
+	}
+	if !g.r.selects(g.Logger(), envelope.Message) {
+		g.Context.Receive(envelope)
+		return
+	}
+	g.seen.Asked++
+	g.admit(envelope)
+}
+
+// Respond is called by the actor.
+func (g *gate) Respond(response any) {
+	g.reply = response
+	g.Context.Respond(response)
+}
+
+// admit handles the message, or has it wait, or answers it.
+func (g *gate) admit(envelope *actor.MessageEnvelope) {
+	if late(envelope.Message) {
+		g.expire(envelope, nil)
+		return
+	}
+	g.serveStash() // a poke may have been lost in a full mailbox
+	if g.stash.size() > 0 {
+		g.put(envelope, nil)
+		return
+	}
+	request := g.r.request(g.Logger(), envelope.Message)
+	request.NoWait = true
+	err := g.attend(&g.patience, g.r.guard, request, envelope)
+	switch err = impatient(err); {
+	case err == nil:
+	case g.r.cfg.Refused == Stash && passing(err):
+		g.put(envelope, err)
+	default:
+		g.reject(envelope, err)
+	}
+}
+
+// attend handles the message if guard grants the request; otherwise it returns why not.
+func (g *gate) attend(ctx context.Context, guard patterns.Guard, r patterns.Request, envelope *actor.MessageEnvelope) error {
+	g.current, g.ran, g.reply = envelope, false, nil
+	defer func() {
+		g.patience.over()
+		g.current, g.reply = nil, nil
+	}()
+	_, err := patterns.DoFor(ctx, guard, r, g.handle)
+	if g.ran {
+		return nil
+	}
+	return err
+}
+
+// attempt is the guarded function.
+func (g *gate) attempt(context.Context) (any, error) {
+	g.ran = true
+	g.seen.Admitted++
+	g.Context.Receive(g.current)
+	return verdict(g.reply)
+}
+
+// verdict is a reply as a function would return it.
+func verdict(reply any) (any, error) {
+	switch reply := reply.(type) {
+	case error:
+		return nil, reply
+	case actors.Rejected:
+		return nil, reply.Err
+	}
+	return reply, nil
+}
+
+// passing reports whether a refusal may be over some time: not if the request could
+// never be granted, or the guard is gone.
+func passing(err error) bool {
+	return !errors.Is(err, patterns.ErrInvalidRequest) && !errors.Is(err, actors.ErrStopped) &&
+		(errors.Is(err, patterns.ErrRejected) || errors.Is(err, ErrBusy))
+}
+
+// Deadlined is a message that must not be handled any more after some time. A Receiver
+// answers it with ErrExpired then. ok is false if there is no such time.
+type Deadlined interface {
+	Deadline() (at time.Time, ok bool)
+}
+
+func late(msg any) bool {
+	d, ok := msg.(Deadlined)
+	if !ok {
+		return false
+	}
+	at, ok := d.Deadline()
+	return ok && !time.Now().Before(at)
+}
+
+func (g *gate) reject(envelope *actor.MessageEnvelope, reason error) {
+	g.seen.Rejected++
+	g.answer(envelope, reason)
+}
+
+func (g *gate) expire(envelope *actor.MessageEnvelope, refusal error) {
+	g.seen.Expired++
+	reason := ErrExpired
+	if refusal != nil {
+		reason = errors.Join(ErrExpired, refusal)
+	}
+	g.answer(envelope, reason)
+}
+
+// answer tells the sender that its message is not handled, and why.
+func (g *gate) answer(envelope *actor.MessageEnvelope, reason error) {
+	answer(g.ActorSystem(), envelope, &RejectedError{
+		Guard: g.r.guard.Name(), Actor: g.Self(), Message: envelope.Message, Reason: reason,
+	})
+}
+
+// answer sends refusal to the envelope's sender, or what the message itself says then.
+func answer(system *actor.ActorSystem, envelope *actor.MessageEnvelope, refusal error) {
+	if envelope.Sender == nil {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil { // in a Refuser
+			system.Logger().Error("refusing a message failed", slog.Any("reason", refusal), slog.Any("panic", r))
+		}
+	}()
+	var reply any = refusal
+	if m, ok := envelope.Message.(mailbox.Refuser); ok {
+		reply = m.Refused(refusal)
+	}
+	if reply != nil {
+		system.Root.Send(envelope.Sender, reply)
+	}
+}
+
+func (g *gate) send(to *actor.PID, msg any) { g.ActorSystem().Root.Send(to, msg) }
+
+func (g *gate) snapshot() Snapshot {
+	s := g.seen
+	s.Stashed = g.stash.size()
+	return s
+}
