@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/bulwark-go/bulwark/internal/growth"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -33,11 +34,7 @@ func (m *Machine) openTime() time.Duration {
 	case len(m.schedule) > 0:
 		d = m.schedule[min(m.opens, len(m.schedule)-1)]
 	case m.cfg.OpenFactor > 1:
-		// The comparison is false for +Inf, which a large power is.
-		d = m.cfg.MaxOpenFor
-		if f := float64(m.cfg.OpenFor) * math.Pow(m.cfg.OpenFactor, float64(m.opens)); f < float64(d) {
-			d = time.Duration(f)
-		}
+		d = growth.Geometric(d, m.cfg.MaxOpenFor, m.cfg.OpenFactor, m.opens)
 	}
 	if m.seed != 0 && m.cfg.OpenJitter > 0 {
 		if m.rand == nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/bulwark-go/bulwark/internal/growth"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -46,7 +47,7 @@ func (m *Machine) Fail(now patterns.Instant, u float64) (delay time.Duration) {
 	if m.attempt > 0 && m.hi.Sub(m.due) >= m.resetAfter {
 		m.attempt = 0
 	}
-	delay = m.delay()
+	delay = growth.Geometric(m.base, m.max, m.factor, m.attempt)
 	delay += m.extra(delay, u)
 	m.attempt++
 	m.due = m.hi.Add(delay)
@@ -56,16 +57,6 @@ func (m *Machine) Fail(now patterns.Instant, u float64) (delay time.Duration) {
 // Attempt returns how many failures in a row there were: 1 after the first one. It
 // does not look at the clock, so it says so until the next failure.
 func (m *Machine) Attempt() int { return m.attempt }
-
-// delay is base · factor^attempt, rounded up, at most max. A power too large for a
-// float64 is +Inf, and so max.
-func (m *Machine) delay() time.Duration {
-	d := float64(m.base) * math.Pow(m.factor, float64(m.attempt))
-	if !(d < float64(m.max)) {
-		return m.max
-	}
-	return min(time.Duration(math.Ceil(d)), m.max)
-}
 
 // extra is the share u of the jitter on d.
 func (m *Machine) extra(d time.Duration, u float64) time.Duration {
