@@ -155,12 +155,9 @@ func (c *Config) complainOfQueue(f *faults.Faults, d *Config) {
 // hold was made for c's Mode, OnFailure and CallTimeout.
 func (c Config) successor(next Config) error {
 	f := faults.Of(pattern)
-	fixed := func(same bool, field string, value, is any) {
-		f.Check(same, field, value, fmt.Sprintf("is fixed while the limiter runs, at %v", is))
-	}
-	fixed(next.Mode == c.Mode, "Mode", next.Mode, c.Mode)
-	fixed(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, c.OnFailure)
-	fixed(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, c.CallTimeout)
+	f.Fixed("limiter", "Mode", c.Mode, next.Mode)
+	f.Fixed("limiter", "OnFailure", c.OnFailure, next.OnFailure)
+	f.Fixed("limiter", "CallTimeout", c.CallTimeout, next.CallTimeout)
 	next.complain(f)
 	return f.Err()
 }

@@ -84,8 +84,8 @@ func (c Config) check(f *faults.Faults) {
 // hold was made for c's Mode and OnFailure.
 func (c Config) successor(next Config) error {
 	f := faults.Of(pattern)
-	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the bulkhead runs, at %v", c.Mode))
-	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the bulkhead runs, at %v", c.OnFailure))
+	f.Fixed("bulkhead", "Mode", c.Mode, next.Mode)
+	f.Fixed("bulkhead", "OnFailure", c.OnFailure, next.OnFailure)
 	next.check(f)
 	return f.Err()
 }

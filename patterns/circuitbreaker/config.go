@@ -182,9 +182,9 @@ func (c Config) check(f checks) {
 // callers hold was made for c's Mode, OnFailure and CallTimeout.
 func (c Config) successor(next Config) error {
 	f := newChecks()
-	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the breaker runs, at %v", c.Mode))
-	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the breaker runs, at %v", c.OnFailure))
-	f.Check(next.CallTimeout == c.CallTimeout, "CallTimeout", next.CallTimeout, fmt.Sprintf("is fixed while the breaker runs, at %v", c.CallTimeout))
+	f.Fixed("breaker", "Mode", c.Mode, next.Mode)
+	f.Fixed("breaker", "OnFailure", c.OnFailure, next.OnFailure)
+	f.Fixed("breaker", "CallTimeout", c.CallTimeout, next.CallTimeout)
 	next.check(f)
 	return f.Err()
 }

@@ -173,8 +173,8 @@ func (c Config) checkSignals(f *faults.Faults, d *Config) {
 // hold was made for c's Mode and OnFailure.
 func (c Config) successor(next Config) error {
 	f := faults.Of("loadshedder")
-	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the shedder runs, at %v", c.Mode))
-	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the shedder runs, at %v", c.OnFailure))
+	f.Fixed("shedder", "Mode", c.Mode, next.Mode)
+	f.Fixed("shedder", "OnFailure", c.OnFailure, next.OnFailure)
 	return errors.Join(f.Err(), next.Validate())
 }
 

@@ -185,8 +185,8 @@ func (c Config) Validate() error {
 // was made for c's Mode, OnFailure and actors.
 func (c Config) successor(next Config) error {
 	f := faults.Of(pattern)
-	f.Check(next.Mode == c.Mode, "Mode", next.Mode, fmt.Sprintf("is fixed while the limiter runs, at %v", c.Mode))
-	f.Check(next.OnFailure == c.OnFailure, "OnFailure", next.OnFailure, fmt.Sprintf("is fixed while the limiter runs, at %v", c.OnFailure))
+	f.Fixed("limiter", "Mode", c.Mode, next.Mode)
+	f.Fixed("limiter", "OnFailure", c.OnFailure, next.OnFailure)
 	f.Check(next.withDefaults().keyed() == c.withDefaults().keyed(), "MaxKeys", next.MaxKeys, "cannot be switched on or off while the limiter runs")
 	next.check(f)
 	return f.Err()

@@ -3,6 +3,7 @@ package faults
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -32,6 +33,12 @@ func (f *Faults) Common(mode patterns.Mode, onFailure patterns.FailPolicy) {
 		f.Check(false, "Mode", mode, err.Error())
 	}
 	f.Check(onFailure.Valid(), "OnFailure", onFailure, "must be FailOpen or FailClosed")
+}
+
+// Fixed adds a fault if next is to replace is, the value of a field that stays the same
+// while a breaker, a valve or what else it is runs.
+func (f *Faults) Fixed(what, field string, is, next any) {
+	f.Check(next == is, field, next, fmt.Sprintf("is fixed while the %s runs, at %v", what, is))
 }
 
 // Err joins all faults; nil if there is none.
