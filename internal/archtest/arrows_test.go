@@ -42,8 +42,10 @@ var layers = []layer{
 	{"patterns/internal/...", []string{patterns, patterns + "/internal/...", codel, growth}},
 	{"patterns/loadshedder/sampler", []string{patterns, patterns + "/internal/...", "github.com/shirou/gopsutil/v3/..."}},
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
+	{"patterns/pipeline", []string{patterns}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
+	{"actors/middleware", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
 		// A pure leaf, so that the root supervisor of actors and the strategies of
