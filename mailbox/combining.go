@@ -32,7 +32,12 @@ const (
 	ordinaryWaits                    //
 	unopened                         // Start is yet to come
 	gated                            // there is a gate
+	paused                           // as suspended, but an operator's doing
+	closed                           // ordinary messages are refused
 )
+
+// barred says that not everybody may post or be served.
+const barred = stopped | gated | closed
 
 // Handler is what a Combining mailbox serves beside proto.actor's invoker: it takes
 // posted Nodes straight, without an actor.Context.
@@ -81,6 +86,7 @@ type Combining struct {
 	host       host
 	continued  func() // runHanded, built once
 	born       time.Time
+	user       *box // nil unless the mailbox is a user actor's
 
 	tally tally // owned by the turn
 
@@ -122,6 +128,9 @@ func (m *Combining) RegisterHandlers(invoker actor.MessageInvoker, dispatcher ac
 // Start opens the mailbox: what was posted until now is run, Started first.
 func (m *Combining) Start() {
 	m.word.And(^unopened)
+	if m.user != nil {
+		m.user.opened()
+	}
 	if m.cfg.Inline {
 		m.Exit()
 	} else {
@@ -150,7 +159,7 @@ func (m *Combining) spinEnter() bool {
 		if w == 0 && m.word.CompareAndSwap(0, running) {
 			return true
 		}
-		if w&(suspended|stopped|gated) != 0 {
+		if w&(suspended|paused|barred) != 0 {
 			return false
 		}
 	}
@@ -183,13 +192,15 @@ func (m *Combining) After() { m.wantsAfter = true }
 // Post queues n, whose sender did not get the turn with TryEnter. On an error, which
 // is ErrFull, ErrStopped or what a Gate refuses with, n stays the caller's.
 func (m *Combining) Post(n *Node, lane Lane) error {
-	if m.word.Load()&(stopped|gated) != 0 {
-		if err := m.bar(n, lane); err != nil {
+	if m.word.Load()&barred != 0 {
+		passes, err := m.bar(n.value, n.plain, lane)
+		if err != nil {
 			return err
 		}
+		n.passes = passes
 	}
 	depth := m.depth.Add(1)
-	if lane == Ordinary && depth > int64(m.cfg.Capacity) && n.passes == 0 && m.refusable(n) {
+	if lane == Ordinary && depth > int64(m.cfg.Capacity) && n.passes == 0 && m.refusable(n.value, n.plain) {
 		m.depth.Add(-1)
 		m.refused.Add(1)
 		return ErrFull
@@ -201,21 +212,33 @@ func (m *Combining) Post(n *Node, lane Lane) error {
 	} else {
 		passes := n.passes != 0 // from the push on, n is the turn's
 		m.ordinary.push(n)
-		if m.announce(ordinaryWaits)&gated != 0 && !passes {
-			m.PostSystemMessage(purge{})
-		}
+		m.announceOrdinary(passes)
 	}
 	return nil
 }
 
-// refusable reports whether n may be refused because the mailbox is full. Poison must
-// arrive whatever the load, and before Start nobody could be answered.
-func (m *Combining) refusable(n *Node) bool {
-	if m.word.Load()&unopened != 0 {
-		return false
+// announceOrdinary is announce for an Ordinary message, which whatever shut meanwhile has
+// not seen.
+func (m *Combining) announceOrdinary(passes bool) {
+	if m.announce(ordinaryWaits)&(gated|closed) != 0 && !passes {
+		m.PostSystemMessage(purge{})
 	}
-	_, poison := actor.UnwrapEnvelopeMessage(n.value).(*actor.PoisonPill)
-	return !poison || !n.plain
+}
+
+// refusable reports whether an Ordinary message may be refused because the mailbox is
+// full. Before Start nobody could be answered.
+func (m *Combining) refusable(msg any, plain bool) bool {
+	return m.word.Load()&unopened == 0 && (!plain || !trails(msg))
+}
+
+// trails reports whether msg must arrive whatever the load, after what was sent before: a
+// poison pill, or the timeout that is given only once.
+func trails(msg any) bool {
+	switch actor.UnwrapEnvelopeMessage(msg).(type) {
+	case *actor.PoisonPill, *actor.ReceiveTimeout:
+		return true
+	}
+	return false
 }
 
 // announce says that a queue holds something, and sees to it that somebody serves
@@ -243,7 +266,7 @@ func runnable(w uint32) bool {
 	switch {
 	case w&systemWaits != 0:
 		return true
-	case w&suspended != 0 && w&stopped == 0:
+	case w&(suspended|paused) != 0 && w&stopped == 0:
 		return false
 	}
 	return w&(urgentWaits|ordinaryWaits) != 0
@@ -263,6 +286,10 @@ func (m *Combining) PostUserMessage(msg any) {
 	if expandBatch(msg, m.PostUserMessage) {
 		return
 	}
+	if m.user != nil {
+		m.user.post(msg)
+		return
+	}
 	if m.cfg.Inline && m.word.CompareAndSwap(0, running) {
 		m.begin()
 		m.receive(msg)
@@ -277,6 +304,10 @@ func (m *Combining) PostUserMessage(msg any) {
 
 // PostSystemMessage is called by proto.actor.
 func (m *Combining) PostSystemMessage(msg any) {
+	if who, ok := msg.(*whoIs); ok {
+		who.box = m.user
+		return
+	}
 	m.system.push(plainNode(msg))
 	m.announce(systemWaits)
 }

@@ -12,6 +12,22 @@ var (
 	// ErrPanicked: the actor panicked, or its goroutine exited, while handling this
 	// very message.
 	ErrPanicked = errors.New("actor panicked while handling the message")
+	// ErrEvicted: another message needed its place; see DropOldest and DropLowest.
+	ErrEvicted = errors.New("dropped from a full mailbox for another message")
+	// ErrExpired: its deadline was over before its turn came; see TTL.
+	ErrExpired = errors.New("message expired in the mailbox")
+	// ErrOverload: messages wait too long, and CoDel dropped it.
+	ErrOverload = errors.New("dropped from an overloaded mailbox")
+	// ErrClosed: the mailbox was closed with Close.
+	ErrClosed = errors.New("mailbox closed")
+)
+
+// Reasons why a mailbox cannot do what it is asked for.
+var (
+	// ErrForeign: the actor is not of this process, or its mailbox is not one of New's.
+	ErrForeign = errors.New("the actor has no mailbox of package mailbox")
+	// ErrNoCredits: the mailbox has no WaterMarks, so it gives no credits.
+	ErrNoCredits = errors.New("the mailbox has no water marks, and gives no credits")
 )
 
 // A Refuser is a message that knows how to answer its requester when it will not

@@ -45,33 +45,44 @@ type gate struct {
 // purge, a system message, is posted by whoever queued a message while a gate was shut.
 type purge struct{}
 
-// bar says why n, about to be posted, must not be: the mailbox is stopped, or gated.
-func (m *Combining) bar(n *Node, lane Lane) error {
-	if m.word.Load()&stopped != 0 {
-		return ErrStopped
+// bar says why a message, about to be posted, must not be, or which gate lets it through:
+// the mailbox is stopped, closed, or gated.
+func (m *Combining) bar(msg any, plain bool, lane Lane) (passes uint32, reason error) {
+	w := m.word.Load()
+	if w&stopped != 0 {
+		return 0, ErrStopped
+	}
+	if lane == Urgent || !m.refusable(msg, plain) {
+		return 0, nil
+	}
+	if w&closed != 0 {
+		return 0, ErrClosed
 	}
 	g := m.gate.Load()
-	if g == nil || lane == Urgent || !m.refusable(n) {
-		return nil
+	if g == nil {
+		return 0, nil
 	}
 	if g.left.Add(-1) < 0 {
 		m.refused.Add(1)
-		return g.Refuse
+		return 0, g.Refuse
 	}
-	n.passes = g.number
-	return nil
+	return g.number, nil
 }
 
-// atGate says whether n, about to be served, is let through by a gate, or why it must
-// not be served.
-func (m *Combining) atGate(n *Node, lane Lane, w uint32) (passes bool, reason error) {
-	by := n.passes
-	n.passes = 0
+// atGate says whether a message, about to be served, is let through by a gate, or why it
+// must not be served. by is the gate that let it in, or 0.
+func (m *Combining) atGate(msg any, plain bool, by uint32, lane Lane, w uint32) (passes bool, reason error) {
 	if w&stopped != 0 {
 		return false, ErrStopped
 	}
+	if lane == Urgent || !m.refusable(msg, plain) {
+		return false, nil
+	}
+	if w&closed != 0 {
+		return false, ErrClosed
+	}
 	g := m.gate.Load()
-	if g == nil || lane == Urgent || !m.refusable(n) {
+	if g == nil {
 		return false, nil
 	}
 	if by != g.number {
@@ -120,13 +131,35 @@ func (m *Combining) setGate(to Gate) {
 
 // purge refuses what is queued and not let through.
 func (m *Combining) purge() {
-	g := m.gate.Load()
-	if g == nil {
+	g, w := m.gate.Load(), m.word.Load()
+	if g == nil && w&closed == 0 {
 		return
 	}
+	p := purgatory{reason: ErrClosed}
+	if w&closed == 0 {
+		p.reason, p.pass = g.Refuse, g.number
+	}
+	if m.user != nil && m.user.shelf != nil {
+		m.user.purge(p)
+		return
+	}
+	m.purgeQueue(p)
+}
+
+// purgatory is why all is refused that gate number pass, or no gate, lets through.
+type purgatory struct {
+	reason error
+	pass   uint32
+}
+
+func (m *Combining) stays(msg any, plain bool, passes uint32, p purgatory) bool {
+	return passes != 0 && passes == p.pass || !m.refusable(msg, plain)
+}
+
+func (m *Combining) purgeQueue(p purgatory) {
 	var kept, last *Node
 	for n := m.ordinary.pop(); n != nil; n = m.ordinary.pop() {
-		if n.passes == g.number || !m.refusable(n) {
+		if m.stays(n.value, n.plain, n.passes, p) {
 			if last == nil {
 				kept = n
 			} else {
@@ -138,7 +171,7 @@ func (m *Combining) purge() {
 		n.passes = 0
 		m.depth.Add(-1)
 		m.refused.Add(1)
-		m.refuseNode(n, g.Refuse)
+		m.refuseNode(n, p.reason)
 	}
 	m.ordinary.oldest = kept // pop found nothing behind it
 }

@@ -78,7 +78,7 @@ func (m *Combining) finishStop(reason any) {
 		h.context.CancelReceiveTimeout()
 		h.system.ProcessRegistry.Remove(h.self)
 	}
-	m.word.Or(stopped)
+	m.over()
 	defer h.terminated()
 	if !over {
 		m.farewell()
@@ -105,6 +105,9 @@ func (m *Combining) refuseNode(n *Node, reason error) {
 // refuse answers the sender of msg, if there is one, and if it still waits: a future
 // that was answered before the actor panicked is no longer registered.
 func (m *Combining) refuse(msg any, reason error) {
+	if m.user != nil {
+		m.user.count(reason)
+	}
 	defer func() {
 		if r := recover(); r != nil { // in a Refuser, or in who listens to the system's events
 			m.host.log("refusing a message failed", slog.Any("reason", reason), slog.Any("panic", r))

@@ -174,12 +174,44 @@ type world struct {
 	broken atomic.Bool // the logger panics
 }
 
-// worlds runs f in fake time, once with each way to run turns.
+// worlds runs f in fake time, once with every mailbox that there is: what it checks is the
+// contract of them all.
 //
 //bulwark:bubble
 func worlds(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	both(t, func(t *testing.T, inline bool) { oneWorld(t, Config{Inline: inline}, f) })
+	for name, opts := range every {
+		t.Run(name, func(t *testing.T) { userWorld(t, f, opts...) })
+	}
+}
+
+// every names options of each kind, and some together, that must not change what a mailbox
+// does that is neither full nor overloaded.
+var every = map[string][]Option{
+	"plain":        {},
+	"plain inline": {Inline()},
+	"shelf":        {OnFull(DropOldest)},
+	"all of it": {
+		Capacity(1000), OnFull(DropLowest), Lanes(func(any) int { panic("no lane") }), Cost(1000, func(any) int64 { return 1 }),
+		Sojourn(24 * time.Hour), TTL(24 * time.Hour), CoDel(time.Hour, 24*time.Hour), NewestFirst(), WaterMarks(0, 3),
+		Protect(func(any) bool { return false }),
+	},
+	"all of it inline": {
+		Capacity(1000), OnFull(Block), Lanes(func(any) int { return 5 }), Cost(1000, func(any) int64 { return -1 }),
+		Sojourn(24 * time.Hour), TTL(24 * time.Hour), CoDel(time.Hour, 24*time.Hour), NewestFirst(), WaterMarks(0, 3), Inline(),
+	},
+}
+
+// userWorld is a world whose subjects have a mailbox of New.
+//
+//bulwark:bubble
+func userWorld(t *testing.T, f func(t *testing.T, w *world), opts ...Option) {
+	t.Helper()
+	oneWorld(t, Config{}, func(t *testing.T, w *world) {
+		w.props = []actor.PropsOption{actor.WithMailbox(MustNew(opts...))}
+		f(t, w)
+	})
 }
 
 //bulwark:bubble

@@ -62,6 +62,8 @@ func (m *Combining) serveOne(w uint32) {
 		}
 	case w&urgentWaits != 0:
 		m.serveUser(m.next(&m.urgent, urgentWaits), Urgent)
+	case m.user != nil && m.user.shelf != nil:
+		m.serveShelved()
 	default:
 		m.serveUser(m.next(&m.ordinary, ordinaryWaits), Ordinary)
 	}
@@ -90,20 +92,13 @@ func (m *Combining) serveUser(n *Node, lane Lane) {
 	if n == nil {
 		return
 	}
-	depth := m.depth.Add(-1) + 1
-	m.tally.maxDepth = max(m.tally.maxDepth, depth)
-	m.tally.queued++
-	if m.tally.onHanded {
-		m.tally.handed++
-	}
-	passes := false
-	if w := m.word.Load(); w&(stopped|gated) != 0 {
-		var reason error
-		if passes, reason = m.atGate(n, lane, w); reason != nil {
-			m.turns++
-			m.refuseNode(n, reason)
-			return
-		}
+	m.fetched()
+	passes, reason := m.mayServe(n.value, n.plain, n.passes, lane)
+	n.passes = 0
+	if reason != nil {
+		m.turns++
+		m.refuseNode(n, reason)
+		return
 	}
 	failures := m.tally.failures
 	m.begin()
@@ -116,6 +111,30 @@ func (m *Combining) serveUser(n *Node, lane Lane) {
 	if passes && failures == m.tally.failures {
 		m.passed()
 	}
+}
+
+// fetched counts a message that was taken out of a queue.
+func (m *Combining) fetched() {
+	depth := m.depth.Add(-1) + 1
+	m.tally.maxDepth = max(m.tally.maxDepth, depth)
+	m.tally.queued++
+	if m.tally.onHanded {
+		m.tally.handed++
+	}
+}
+
+// mayServe says why a message, about to be served, must not be, or whether it is a gate
+// that lets it through.
+func (m *Combining) mayServe(msg any, plain bool, by uint32, lane Lane) (passes bool, reason error) {
+	if w := m.word.Load(); w&barred != 0 {
+		if passes, reason = m.atGate(msg, plain, by, lane, w); passes || reason != nil {
+			return passes, reason
+		}
+	}
+	if m.user != nil && m.user.late(msg, lane) {
+		return false, ErrExpired
+	}
+	return false, nil
 }
 
 func (m *Combining) serveSystem(msg any) {
@@ -153,7 +172,15 @@ func (m *Combining) serveSystem(msg any) {
 	m.receiveSystem(msg)
 	// The context tells nobody that the actor stopped.
 	if m.host.gone() {
-		m.word.Or(stopped)
+		m.over()
+	}
+}
+
+// over refuses everything from now on.
+func (m *Combining) over() {
+	m.word.Or(stopped)
+	if m.user != nil {
+		m.user.close(ErrStopped)
 	}
 }
 

@@ -38,6 +38,23 @@ type Stats struct {
 	// Saturation is the share of time, 0 to 1, that was spent in turns since the
 	// Stats before; an estimate from one turn in 128.
 	Saturation float64
+
+	// What follows is for the mailboxes of New.
+
+	// Drops counts messages that were not served, by reason.
+	Drops Drops
+	// Cost is what the queued messages cost, if there is a Cost.
+	Cost int64
+	// Parked is how many senders wait for room.
+	Parked int
+	// Credits is how many messages producers may send that have not come yet.
+	Credits int
+	// Pressed: the high mark was reached, and the low one not yet since.
+	Pressed bool
+	// Overloaded: CoDel is dropping.
+	Overloaded bool
+	// Paused and Closed are what Pause and Close did.
+	Paused, Closed bool
 }
 
 type statsRequest struct{ reply chan<- Stats }
@@ -60,6 +77,9 @@ func (m *Combining) stats() Stats {
 		if n := q.peek(); n != nil {
 			s.OldestAge = max(s.OldestAge, time.Duration(now-n.since))
 		}
+	}
+	if m.user != nil {
+		m.user.stats(&s)
 	}
 	if now > t.lastAt {
 		s.Saturation = min(1, float64(t.busy-t.lastBusy)/float64(now-t.lastAt))
