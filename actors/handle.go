@@ -19,6 +19,7 @@ import (
 // Handle in their own type.
 type Handle struct {
 	name  string
+	kind  string
 	shell *shell
 	pid   *actor.PID
 	terms *patterns.Terms
@@ -45,6 +46,9 @@ func newHandle(s *shell, terms *patterns.Terms) *Handle {
 
 // Name returns the name the guard was spawned with.
 func (h *Handle) Name() string { return h.name }
+
+// Pattern returns the name of the pattern that the guard follows, such as "bulkhead".
+func (h *Handle) Pattern() string { return h.kind }
 
 // PID is where to send the messages of the protocol.
 func (h *Handle) PID() *actor.PID { return h.pid }

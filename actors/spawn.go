@@ -170,6 +170,7 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 	bind(s, m, spec.Validate)
 	s.mailbox = mailbox.NewCombining(mailbox.Config{Inline: true, Handler: s, Capacity: w.capacity})
 	t := &Typed[C, S]{Handle: newHandle(s, spec.Terms), validate: spec.Validate}
+	t.kind = spec.Pattern
 	if len(s.cells.all) > 0 {
 		lessor, ok := any(m).(Lessor)
 		if !ok {

@@ -13,11 +13,15 @@ func Do[T any](ctx context.Context, g Guard, fn func(context.Context) (T, error)
 	if g == nil {
 		return v, ErrNilGuard
 	}
+	terms := g.Terms()
+	if terms != nil && terms.Policy != nil {
+		return around(ctx, terms.Policy, Request{}, fn)
+	}
 	permit, err := g.Acquire(ctx)
 	if err != nil {
 		return v, err
 	}
-	return attempt(ctx, g, permit, fn)
+	return attempt(ctx, terms, permit, fn)
 }
 
 // DoFor is Do for a Request with a key, weight or priority. Spend is ignored: the permit
@@ -30,18 +34,21 @@ func DoFor[T any](ctx context.Context, g Guard, r Request, fn func(context.Conte
 		return v, ErrNilGuard
 	}
 	r.Spend = false
+	terms := g.Terms()
+	if terms != nil && terms.Policy != nil {
+		return around(ctx, terms.Policy, r, fn)
+	}
 	permit, err := g.AcquireFor(ctx, r)
 	if err != nil {
 		return v, err
 	}
-	return attempt(ctx, g, permit, fn)
+	return attempt(ctx, terms, permit, fn)
 }
 
 // attempt makes the attempt that permit is for.
-func attempt[T any](ctx context.Context, g Guard, permit Permit, fn func(context.Context) (T, error)) (v T, err error) {
+func attempt[T any](ctx context.Context, terms *Terms, permit Permit, fn func(context.Context) (T, error)) (v T, err error) {
 	outcome := Failure
 	defer func() { permit.Report(outcome) }()
-	terms := g.Terms()
 	if terms == nil {
 		v, err = fn(ctx)
 		outcome = Classify(ctx, err)

@@ -31,4 +31,6 @@ type Terms struct {
 	// Timeout bounds one call through its context, with cause ErrCallTimeout. 0
 	// means none.
 	Timeout time.Duration
+	// Policy, if not nil, is handed the call; the fields above are then its own business.
+	Policy Policy
 }
