@@ -55,12 +55,6 @@ type gone struct {
 type errands struct {
 	refuse  []gone
 	demands []demand
-	first   [2]gone // for the usual few
-}
-
-func (b *box) begin(e *errands) {
-	e.refuse = e.first[:0]
-	b.mu.Lock()
 }
 
 // end unlocks mu and runs the errands.
@@ -147,7 +141,7 @@ func (b *box) shelve(msg any, f facts, w *waiter) error {
 	}
 	forced := !m.refusable(msg, true) // one that trails, or is early
 	var e errands
-	b.begin(&e)
+	b.mu.Lock()
 	it := item{Message: letter{msg: msg, passes: passes}, Lane: f.priority, Cost: f.cost, Deadline: f.deadline, Since: m.instant()}
 	if it.Deadline == 0 && b.ttl > 0 {
 		it.Deadline = it.Since + shelf.Instant(b.ttl)
@@ -209,7 +203,7 @@ func (b *box) left(it *item) {
 // pop returns the message whose turn it is. It is called in a turn.
 func (b *box) pop() (letter, bool) {
 	var e errands
-	b.begin(&e)
+	b.mu.Lock()
 	now := b.m.instant()
 	drop := func(it item, why shelf.Why) { b.dropped(it, why, &e) }
 	it, ok := b.shelf.Pop(now, drop)
@@ -235,7 +229,7 @@ func (b *box) vacated(now shelf.Instant, e *errands) (admitted bool) {
 // purge refuses what p does not let through.
 func (b *box) purge(p purgatory) {
 	var e errands
-	b.begin(&e)
+	b.mu.Lock()
 	b.shelf.Filter(func(it *item) bool {
 		return b.m.stays(it.Message.msg, true, it.Message.passes, p)
 	}, func(it item) {

@@ -13,9 +13,9 @@ import (
 // then, with ErrExpired, instead of handing it to the actor. A zero time means never.
 type Expiring interface{ Deadline() time.Time }
 
-// Priority, for Lanes, is the priority that proto.actor's own priority mailboxes go by:
-// 0 to 7, 4 by default. Give it eight weights. Unlike theirs, it sees messages that were
-// sent with a sender.
+// Priority is for Lanes: the priority that proto.actor's own priority mailboxes go by, 0 to
+// 7, and 4 by default. Give it eight weights. Unlike theirs, it sees messages that were sent
+// with a sender.
 func Priority(message any) int {
 	if p, ok := message.(actor.PriorityMessage); ok {
 		return int(p.GetPriority())

@@ -13,11 +13,11 @@ const (
 	MaxProducers = 1 << 12
 )
 
-// Produce, sent with Request to an actor whose mailbox has WaterMarks, says that the
-// sender is an actor that produces messages for it, and would like to have Window of them
-// under way, at most. The mailbox answers, and not the actor: with a Demand now, if there
-// is room, and with others as the queue drains, until a Produce with a Window of 0 or the
-// producer's end. Another Produce takes back what is left of the credits given before: a
+// Produce asks for credits. It is sent with Request to an actor whose mailbox has
+// WaterMarks, and says that the sender is an actor that produces messages for it, and
+// would like to have Window of them under way, at most. The mailbox answers, and not the
+// actor: with a Demand now, if there is room, and with others as the queue drains, until a
+// Produce with a Window of 0 or the producer's end. Another Produce takes back what is left of the credits given before: a
 // producer with a new Ref ignores Demands with an older one.
 //
 // A credit is spent by a message that comes with the producer as its sender, as with
@@ -81,7 +81,7 @@ func (b *box) enlist(msg Produce, sender *actor.PID) error {
 	}
 	watcher := b.watcher()
 	var e errands
-	b.begin(&e)
+	b.mu.Lock()
 	if b.over != nil {
 		b.end(&e)
 		return b.over
@@ -212,7 +212,7 @@ func (o obituaries) SendSystemMessage(_ *actor.PID, msg any) {
 	}
 	b := o.box
 	var e errands
-	b.begin(&e)
+	b.mu.Lock()
 	looks := false
 	if b.over == nil {
 		b.dropProducer(keyOf(t.Who))

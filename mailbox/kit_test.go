@@ -181,9 +181,7 @@ type world struct {
 func worlds(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	both(t, func(t *testing.T, inline bool) { oneWorld(t, Config{Inline: inline}, f) })
-	for name, opts := range every {
-		t.Run(name, func(t *testing.T) { userWorld(t, f, opts...) })
-	}
+	worldsOfNew(t, f)
 }
 
 // every names options of each kind, and some together, that must not change what a mailbox
@@ -289,6 +287,8 @@ func (w *world) subject(name string, behaviour map[string]string, opts ...actor.
 		case exit:
 			exitGoroutine()
 		case func(c actor.Context):
+			msg(c)
+		case urgentFunc:
 			msg(c)
 		}
 		if life == "" {

@@ -121,7 +121,7 @@ func (b *box) unpark(w *waiter, word error) {
 
 // admit lets those in who are parked, while there is room. b.mu is held, and the caller
 // sees to it that the turn looks at the shelf.
-func (b *box) admit(now shelf.Instant) (any bool) {
+func (b *box) admit(now shelf.Instant) (came bool) {
 	for b.parked.len() > 0 {
 		w := b.parked.waiters.Front().Value.(*waiter)
 		if !b.shelf.Room(now, w.item.Cost) {
@@ -131,9 +131,9 @@ func (b *box) admit(now shelf.Instant) (any bool) {
 		b.shelf.Push(w.item)
 		b.m.depth.Add(1)
 		b.unpark(w, nil)
-		any = true
+		came = true
 	}
-	return any
+	return came
 }
 
 // dismiss sends away all who are parked. b.mu is held.
