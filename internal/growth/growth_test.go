@@ -144,7 +144,7 @@ func TestNoNumbersMakeAWaitNegativeOrTooLong(t *testing.T) {
 	})
 }
 
-func TestGrowthAllocatesNothing(t *testing.T) {
+func TestGrowthDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { Geometric(ms, most, 1.5, 9); Linear(ms, most, 9) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
