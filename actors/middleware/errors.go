@@ -21,9 +21,10 @@ var (
 	ErrBusy = errors.New("guard did not answer in time")
 	// ErrPending: the actor has as many requests out to this target as it may.
 	ErrPending = errors.New("too many requests are out")
-	// ErrStopping: the actor stops. The message was stashed, and never handled.
+	// ErrStopping: the actor stops. As the Reason of a mailbox.Undelivered: while requests
+	// that it had made because of the message were out.
 	ErrStopping = errors.New("actor is stopping")
-	// ErrRestarting: the actor restarts. The message was stashed, and never handled.
+	// ErrRestarting: the actor restarts, and otherwise as ErrStopping.
 	ErrRestarting = errors.New("actor is restarting")
 
 	// ErrTimeout: no reply came in time.

@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/actors/internal/errands"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -126,7 +127,7 @@ type own interface{ ofMiddleware() }
 func exempt(msg any) bool {
 	switch m := msg.(type) {
 	case actor.SystemMessage, actor.AutoReceiveMessage, actor.AutoRespond, *actor.ReceiveTimeout,
-		*actor.DeadLetterResponse, own, error, actors.Granted, actors.Rejected, actors.Demand, actors.Ack, actors.Refused:
+		*actor.DeadLetterResponse, own, errands.Note, error, actors.Granted, actors.Rejected, actors.Demand, actors.Ack, actors.Refused:
 		return true
 	case interface{ Lane() mailbox.Lane }:
 		return m.Lane() == mailbox.Urgent

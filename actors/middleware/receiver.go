@@ -37,7 +37,7 @@ func NewReceiver(guard patterns.Guard, cfg ReceiveConfig, opts ...Option) (*Rece
 // first one is asked first.
 func (r *Receiver) Guard(props *actor.Props) {
 	actor.WithContextDecorator(func(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
-		return func(c actor.Context) actor.Context { return newGate(r, next(c)) }
+		return func(c actor.Context) actor.Context { return newGate(r, attached(next(c))) }
 	})(props)
 }
 

@@ -188,12 +188,18 @@ func (g *gate) poke() {
 	}
 }
 
-// wait is a goroutine that asks a guard on behalf of the first stashed message, of which
-// there is one at most for an actor. The guard may have a queue, in which it then waits.
+// wait is a goroutine that asks a guard on behalf of the first message of a stash, or of a
+// request. The guard may have a queue, in which it then waits.
 type wait struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	result chan answered
+}
+
+func newWait() *wait {
+	w := &wait{result: make(chan answered, 1)}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	return w
 }
 
 type answered struct {
@@ -211,8 +217,7 @@ func (g *gate) ask(refusal error) {
 			until = at
 		}
 	}
-	w := &wait{result: make(chan answered, 1)}
-	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w := newWait()
 	g.wait = w
 	request := g.r.request(g.Logger(), first.envelope.Message)
 	system, self, p := g.ActorSystem(), g.Self(), &poke{g}

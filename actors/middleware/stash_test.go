@@ -292,6 +292,7 @@ func TestManyStashedMessagesLetOthersHaveTheirTurn(t *testing.T) {
 		for i := range 500 {
 			k.tell(pid, job{i})
 		}
+		k.want()
 		p.Release()
 		pass(time.Second)
 		for i, got := range k.got() {

@@ -45,7 +45,7 @@ var layers = []layer{
 	{"patterns/pipeline", []string{patterns}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
-	{"actors/middleware", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor}},
+	{"actors/middleware", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoact + "/ctxext"}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
 		// A pure leaf, so that the root supervisor of actors and the strategies of
