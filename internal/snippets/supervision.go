@@ -34,6 +34,7 @@ type desk struct {
 }
 
 func (d *desk) Receive(c actor.Context) { /* … */ }
+
 // endregion
 
 func fullSupervision() (*supervisor.Strategy, error) {
