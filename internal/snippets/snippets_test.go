@@ -113,6 +113,9 @@ func readRegions(t *testing.T, dir string) map[string]string {
 }
 
 func outdent(lines []string) string {
+	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" { // as the format wants it
+		lines = lines[:len(lines)-1]
+	}
 	depth := -1
 	for _, l := range lines {
 		if strings.TrimSpace(l) == "" {
