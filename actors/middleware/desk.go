@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/ctxext"
 
+	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/actors/internal/errands"
 	"github.com/bulwark-go/bulwark/mailbox"
 )
@@ -30,7 +31,7 @@ func attached(c actor.Context) actor.Context {
 	case *desk, *gate:
 		return c
 	}
-	return &desk{Context: c, out: map[*Target]int{}, open: map[*request]struct{}{}}
+	return &desk{Context: c, patience: attempts.Patience{Busy: ErrBusy}, out: map[*Target]int{}, open: map[*request]struct{}{}}
 }
 
 // deskOf returns the desk of an actor's context, or nil.
@@ -45,7 +46,7 @@ func deskOf(c actor.Context) (d *desk) {
 type desk struct {
 	actor.Context
 	errands  *errands.Desk // nil until it is needed
-	patience patience
+	patience attempts.Patience
 	out      map[*Target]int
 	open     map[*request]struct{}
 	stopping bool

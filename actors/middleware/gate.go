@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -18,7 +19,7 @@ import (
 type gate struct {
 	actor.Context
 	r        *Receiver
-	patience patience
+	patience attempts.Patience
 	handle   func(context.Context) (any, error) // g.attempt, built once
 
 	current  *actor.MessageEnvelope // what is being handled
@@ -32,7 +33,7 @@ type gate struct {
 }
 
 func newGate(r *Receiver, c actor.Context) *gate {
-	g := &gate{Context: c, r: r}
+	g := &gate{Context: c, r: r, patience: attempts.Patience{Busy: ErrBusy}}
 	g.handle = g.attempt
 	g.seen.Guard = r.guard.Name()
 	return g
@@ -87,7 +88,7 @@ func (g *gate) admit(envelope *actor.MessageEnvelope) {
 	request := g.r.request(g.Logger(), envelope.Message)
 	request.NoWait = true
 	err := g.attend(&g.patience, g.r.guard, request, envelope)
-	switch err = impatient(err); {
+	switch err = g.patience.Of(err); {
 	case err == nil:
 	case g.r.cfg.Refused == Stash && passing(err):
 		g.put(envelope, err)
@@ -100,7 +101,7 @@ func (g *gate) admit(envelope *actor.MessageEnvelope) {
 func (g *gate) attend(ctx context.Context, guard patterns.Guard, r patterns.Request, envelope *actor.MessageEnvelope) error {
 	g.current, g.ran, g.reply = envelope, false, nil
 	defer func() {
-		g.patience.over()
+		g.patience.Over()
 		g.current, g.reply = nil, nil
 	}()
 	_, err := patterns.DoFor(ctx, guard, r, g.handle)
@@ -115,18 +116,7 @@ func (g *gate) attempt(context.Context) (any, error) {
 	g.ran = true
 	g.seen.Admitted++
 	g.Context.Receive(g.current)
-	return verdict(g.reply)
-}
-
-// verdict is a reply as a function would return it.
-func verdict(reply any) (any, error) {
-	switch reply := reply.(type) {
-	case error:
-		return nil, reply
-	case actors.Rejected:
-		return nil, reply.Err
-	}
-	return reply, nil
+	return attempts.Verdict(g.reply)
 }
 
 // passing reports whether a refusal may be over some time: not if the request could

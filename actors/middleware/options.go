@@ -97,29 +97,6 @@ func guarded(log *slog.Logger, option string, msg any, f func()) {
 	f()
 }
 
-// wrap returns guard with the terms that the options ask for. A timeout of its own means
-// nothing here: a Receive has no context that could end.
-func (w *wiring) wrap(guard patterns.Guard) patterns.Guard {
-	terms := guard.Terms()
-	if w.judge == nil && terms == nil {
-		return guard
-	}
-	judge := w.judge
-	if judge == nil {
-		judge = terms.Judge
-	}
-	return judged{guard, &patterns.Terms{Judge: judge}}
-}
-
-// judged is a guard with other terms.
-type judged struct {
-	patterns.Guard
-	terms *patterns.Terms
-}
-
-// Terms implements patterns.Guard.
-func (j judged) Terms() *patterns.Terms { return j.terms }
-
 // own are the messages of this package, which only the one that they are for takes.
 type own interface{ ofMiddleware() }
 

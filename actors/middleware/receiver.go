@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -27,7 +28,7 @@ func NewReceiver(guard patterns.Guard, cfg ReceiveConfig, opts ...Option) (*Rece
 		return nil, err
 	}
 	r := &Receiver{cfg: cfg.withDefaults(), wiring: wire(opts)}
-	r.guard = r.wrap(guard)
+	r.guard = attempts.Judged(guard, r.judge)
 	return r, nil
 }
 

@@ -2,13 +2,13 @@ package middleware
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/actors/internal/errands"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
@@ -73,7 +73,7 @@ func Guarded(pid *actor.PID, guard patterns.Guard, cfg RequestConfig, opts ...Op
 		return nil, err
 	}
 	t := &Target{pid: pid, cfg: cfg.withDefaults(), wiring: wire(opts)}
-	t.guard = t.wrap(guard)
+	t.guard = attempts.Judged(guard, t.judge)
 	return t, nil
 }
 
@@ -113,7 +113,7 @@ func (t *Target) Request(c actor.Context, msg any, then func(reply any, err erro
 	d.out[t]++
 	d.open[r] = struct{}{}
 	ask := t.request(c.Logger(), msg)
-	permit, err := d.patience.try(t.guard, ask)
+	permit, err := d.patience.Try(t.guard, ask)
 	switch {
 	case err == nil:
 		r.send(permit)
@@ -219,9 +219,7 @@ func (r *request) settle(reply any) (any, error) {
 		r.permit.Report(patterns.Dropped)
 		return nil, u
 	}
-	return patterns.DoFor(context.Background(), held{r.to.guard, r.permit}, patterns.Request{}, func(context.Context) (any, error) {
-		return verdict(reply)
-	})
+	return attempts.Settle(r.to.guard, r.permit, reply)
 }
 
 func (r *request) close() {

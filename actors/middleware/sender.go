@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -38,7 +39,7 @@ func (s *Sender) Middleware(next actor.SenderFunc) actor.SenderFunc {
 			next(c, target, envelope)
 			return
 		}
-		permit, err := new(patience).try(s.guard, s.request(log, envelope.Message))
+		permit, err := (&attempts.Patience{Busy: ErrBusy}).Try(s.guard, s.request(log, envelope.Message))
 		if err != nil {
 			refused := &actor.MessageEnvelope{Message: envelope.Message, Sender: envelope.Sender}
 			if refused.Sender == nil {

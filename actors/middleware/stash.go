@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -102,7 +103,7 @@ func (g *gate) conclude(a answered) {
 		a.permit.Release()
 		g.expire(first.envelope, nil)
 	case a.err == nil:
-		g.replay(context.Background(), held{g.r.guard, a.permit}, patterns.Request{}, first)
+		g.replay(context.Background(), attempts.Held{Guard: g.r.guard, Permit: a.permit}, patterns.Request{}, first)
 	case errors.Is(a.err, ErrExpired):
 		g.seen.Expired++
 		g.answer(first.envelope, a.err)
@@ -120,10 +121,10 @@ func (g *gate) next() error {
 	}
 	request := g.r.request(g.Logger(), first.envelope.Message)
 	request.NoWait = true
-	permit, err := g.patience.try(g.r.guard, request)
+	permit, err := g.patience.Try(g.r.guard, request)
 	switch {
 	case err == nil:
-		g.replay(context.Background(), held{g.r.guard, permit}, request, g.stash.pop())
+		g.replay(context.Background(), attempts.Held{Guard: g.r.guard, Permit: permit}, request, g.stash.pop())
 		return nil
 	case passing(err):
 		return err
@@ -146,17 +147,6 @@ func (g *gate) replay(ctx context.Context, guard patterns.Guard, r patterns.Requ
 	g.seen.Replayed++
 	_ = g.attend(ctx, guard, r, s.envelope)
 	done = true
-}
-
-// held is a guard that has granted already.
-type held struct {
-	patterns.Guard
-	permit patterns.Permit
-}
-
-// AcquireFor implements patterns.Guard.
-func (h held) AcquireFor(context.Context, patterns.Request) (patterns.Permit, error) {
-	return h.permit, nil
 }
 
 // abandon answers everybody who is stashed: the actor, as they knew it, ends.

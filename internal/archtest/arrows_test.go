@@ -45,6 +45,10 @@ var layers = []layer{
 	{"patterns/pipeline", []string{patterns}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
+	{"actors/internal/attempts", []string{actors, patterns}},
+	{"actors/pool", []string{
+		actors, actors + "/...", patterns, patterns + "/circuitbreaker", mailbox, module + "/supervisor", protoActor,
+	}},
 	{"actors/middleware", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoact + "/ctxext"}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
