@@ -98,6 +98,7 @@ func TestAllKindsOfDropsAreCounted(t *testing.T) {
 			}
 		})
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if got != want || got.Total() != 6 {
 			t.Errorf("%+v, want %+v", got, want)
 		}

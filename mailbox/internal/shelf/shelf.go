@@ -254,16 +254,17 @@ func (s *Shelf[M]) forget(it *Item[M]) {
 // drops, are dropped on the way.
 func (s *Shelf[M]) Pop(now Instant, drop Drop[M]) (Item[M], bool) {
 	for {
-		set := s.ready
+		set, limit := s.ready, uint64(math.MaxUint64)
 		if s.last.len() > 0 {
-			if set = s.before(s.last.front().number); set == 0 {
+			limit = s.last.front().number
+			if set = s.before(limit); set == 0 {
 				return s.last.popFront(), true
 			}
 		}
 		if set == 0 {
 			return Item[M]{}, false
 		}
-		if it, ok := s.popLane(s.next(set), now, drop); ok {
+		if it, ok := s.popLane(s.next(set), limit, now, drop); ok {
 			return it, true
 		}
 	}
@@ -290,10 +291,11 @@ func (s *Shelf[M]) next(set uint64) int {
 	return top - i
 }
 
-// popLane returns the next item of a lane, if one is left after all drops.
-func (s *Shelf[M]) popLane(i int, now Instant, drop Drop[M]) (Item[M], bool) {
+// popLane returns the next item of a lane whose number is below limit, if one is left
+// after all drops.
+func (s *Shelf[M]) popLane(i int, limit uint64, now Instant, drop Drop[M]) (Item[M], bool) {
 	l := &s.lanes[i]
-	for l.len() > 0 {
+	for l.len() > 0 && l.front().number < limit {
 		if l.front().expired(now) {
 			drop(s.take(i, false), Expired)
 			continue
@@ -311,7 +313,9 @@ func (s *Shelf[M]) popLane(i int, now Instant, drop Drop[M]) (Item[M], bool) {
 		}
 		return it, true
 	}
-	l.law.Empty()
+	if l.len() == 0 {
+		l.law.Empty()
+	}
 	return Item[M]{}, false
 }
 
