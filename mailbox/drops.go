@@ -61,18 +61,18 @@ type counters struct {
 }
 
 func (c *counters) of(reason error) *atomic.Uint64 {
-	switch reason { //nolint:errorlint // none of these is wrapped, and what a gate says may be anything
-	case ErrFull:
+	switch {
+	case errors.Is(reason, ErrFull):
 		return &c.full
-	case ErrEvicted:
+	case errors.Is(reason, ErrEvicted):
 		return &c.evicted
-	case ErrExpired:
+	case errors.Is(reason, ErrExpired):
 		return &c.expired
-	case ErrOverload:
+	case errors.Is(reason, ErrOverload):
 		return &c.overload
-	case ErrClosed:
+	case errors.Is(reason, ErrClosed):
 		return &c.closed
-	case ErrStopped:
+	case errors.Is(reason, ErrStopped):
 		return &c.stopped
 	}
 	return &c.gated

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestWhatCoDelDropsIsAnswered(t *testing.T) {
 		dropped := 0
 		for i, f := range asked {
 			res, err := f.Result()
-			if u, ok := res.(Undelivered); ok && u.Reason == ErrOverload {
+			if u, ok := res.(Undelivered); ok && errors.Is(u, ErrOverload) {
 				dropped++
 			} else if err != nil || res != "x" {
 				t.Errorf("%d: %v, %v", i, res, err)
