@@ -25,6 +25,8 @@ var syncAllowed = []string{"Pool", "WaitGroup"}
 var atomicFiles = map[string][]string{
 	"mailbox": {"*.go"},
 	"actors":  {"slot.go", "cell.go", "gate.go", "handle.go", "tally.go", "relay.go", "outbox.go", "registry.go", "directory.go"},
+	// A context is asked from any goroutine, on both sides of a call, and belongs to no actor.
+	"patterns/internal/lazycontext": {"context.go"},
 }
 
 // stateAllowed are package-level variables that stay, each with its reason.
