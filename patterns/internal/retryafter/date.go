@@ -23,10 +23,10 @@ func Date(value string, now time.Time) (at time.Time, ok bool) {
 	if len(value) < 4 {
 		return time.Time{}, false
 	}
-	switch {
-	case value[3] == ',':
+	switch value[3] {
+	case ',':
 		return imfFixdate(value)
-	case value[3] == ' ':
+	case ' ':
 		return asctime(value)
 	default:
 		return rfc850(value, now)
