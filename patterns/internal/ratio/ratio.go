@@ -50,6 +50,19 @@ func (r Ratio) Reached(part, whole uint64) bool {
 	return leftHigh > rightHigh || leftHigh == rightHigh && leftLow >= rightLow
 }
 
+// Part returns r·whole, rounded down; 0 if r is off.
+func (r Ratio) Part(whole uint64) uint64 {
+	if r.num >= r.den {
+		if r.den == 0 {
+			return 0
+		}
+		return whole
+	}
+	high, low := bits.Mul64(r.num, whole)
+	part, _ := bits.Div64(high, low, r.den) // high < num < den
+	return part
+}
+
 func pow10(n int) uint64 {
 	p := uint64(1)
 	for range n {

@@ -89,7 +89,32 @@ func TestReachedAgreesWithExactFractions(t *testing.T) {
 		if want := part > 0 && left.Cmp(right) >= 0; got != want {
 			t.Fatalf("%v reached by %d/%d = %v, want %v", f, part, whole, got, want)
 		}
+		// right is r·whole by now.
+		if got, want := New(f).Part(whole), new(big.Int).Quo(right.Num(), right.Denom()); got != want.Uint64() {
+			t.Fatalf("%v of %d = %d, want %v", f, whole, got, want)
+		}
 	})
+}
+
+func TestPartIsRoundedDown(t *testing.T) {
+	for _, tt := range []struct {
+		r           Ratio
+		whole, want uint64
+	}{
+		{New(0.2), 4, 0},
+		{New(0.2), 5, 1},
+		{New(0.3), 10, 3},
+		{Of(1, 3), 8, 2},
+		{New(1), math.MaxUint64, math.MaxUint64},
+		{Of(9, 3), 7, 7},
+		{New(math.Nextafter(1, 0)), math.MaxUint64, 18446744073709549770},
+		{Ratio{}, 100, 0},
+		{New(0.5), 0, 0},
+	} {
+		if got := tt.r.Part(tt.whole); got != tt.want {
+			t.Errorf("%v of %d = %d, want %d", tt.r, tt.whole, got, tt.want)
+		}
+	}
 }
 
 func TestReachedDoesNotAllocate(t *testing.T) {
