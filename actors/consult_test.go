@@ -222,3 +222,42 @@ func TestAllocsOfAQuestion(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsToldIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := spawnDesk(t, actorstest.NewRegistry(t), deskConfig{Limit: 3, Waiting: 10})
+		if err := g.Tell(deskTake{N: 1}); err != nil {
+			t.Error(err)
+		}
+		told := make(chan error)
+		free := g.machine.occupy(func() { g.Snapshot(t.Context()) })
+		go func() { told <- g.Tell(deskTake{N: 1}) }()
+		if err := <-told; err != nil { // though the turn is not over
+			t.Error(err)
+		}
+		free()
+		if got := g.snapshot(t); got.Asked != 2 || got.Success != 2 {
+			t.Errorf("%+v", got.Counts)
+		}
+		actorstest.Crash(t, g, actorstest.At(actors.Consult{}))
+		if err := g.Tell(deskTake{N: 1}); !errors.Is(err, actors.ErrFailed) {
+			t.Errorf("in a turn that panics: %v", err)
+		}
+		if err := g.Tell(deskTake{N: 1}); err != nil { // while it restarts, or after
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := g.snapshot(t); got.Asked != 3 || got.Restarts != 1 {
+			t.Errorf("%+v", got.Counts)
+		}
+		if err := g.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Tell(deskTake{N: 1}); !errors.Is(err, actors.ErrStopped) {
+			t.Errorf("after it stopped: %v", err)
+		}
+		if g.Plan() != nil {
+			t.Error("has a plan, and is no Planner")
+		}
+	})
+}

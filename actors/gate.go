@@ -66,6 +66,7 @@ type gate struct {
 	// refusal, if not nil, is what every request gets until the instant until.
 	refusal error
 	until   patterns.Instant
+	plan    any // of rules that are a Planner
 }
 
 // openGate publishes the current view.
@@ -74,6 +75,9 @@ func (s *shell) openGate() {
 	if err, until, ok := s.rules.Refusal(); ok {
 		g.refusal, g.until = err, until
 		s.prepareRefusals()
+	}
+	if p, ok := s.rules.(Planner); ok {
+		g.plan = p.Plan()
 	}
 	old := s.gate.Swap(g)
 	if old != nil && (old.epoch != g.epoch || g.refusal != nil) {

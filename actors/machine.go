@@ -163,3 +163,10 @@ type Follower interface {
 	// before Consult is asked. It is not called while nobody waits at all.
 	Behind(q patterns.Queue)
 }
+
+// Planner is a Machine of a policy, whose callers go by a plan without asking anybody.
+type Planner interface {
+	// Plan returns what Handle.Plan does from now on. It is asked at the start and after each
+	// dirty step, and what it returns must not change.
+	Plan() any
+}

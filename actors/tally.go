@@ -39,3 +39,39 @@ func (t *Tally) Total() (n uint64) {
 	}
 	return n + t.total.Load()
 }
+
+// Tallies are several counts, of which those that one caller makes are on one cache line.
+// They only grow: whoever keeps them elsewhere too loses nothing by hearing of them late,
+// or twice. They are safe for concurrent use.
+type Tallies struct {
+	kinds, stride int
+	counts        []atomic.Uint64 // stride of them for each stripe
+}
+
+// NewTallies returns so many counts at zero, 1 or more.
+func NewTallies(kinds int) *Tallies {
+	const perLine = cacheLine / 8
+	stride := (kinds + perLine - 1) / perLine * perLine
+	return &Tallies{kinds: kinds, stride: stride, counts: make([]atomic.Uint64, 2*runtime.GOMAXPROCS(0)*stride)}
+}
+
+// Add counts one of a kind, from 0.
+func (t *Tallies) Add(kind int) { t.AddN(kind, 1) }
+
+// AddN counts n of a kind, from 0.
+func (t *Tallies) AddN(kind int, n uint64) {
+	stripes := uint32(len(t.counts) / t.stride)
+	t.counts[int(rand.Uint32()%stripes)*t.stride+kind].Add(n)
+}
+
+// Totals puts what was counted ever into to, by kind, and returns it.
+func (t *Tallies) Totals(to []uint64) []uint64 {
+	to = to[:t.kinds]
+	clear(to)
+	for i := range t.counts {
+		if kind := i % t.stride; kind < t.kinds {
+			to[kind] += t.counts[i].Load()
+		}
+	}
+	return to
+}

@@ -1,0 +1,28 @@
+package actors
+
+import "github.com/bulwark-go/bulwark/mailbox"
+
+// Plan returns what the guard's rules want callers to go by, as of their last dirty step;
+// nil if they are no Planner. It is one atomic load, and works while the guard restarts and
+// after it has stopped.
+func (h *Handle) Plan() any { return h.shell.gate.Load().plan }
+
+// Tell is Consult for a question that nobody waits for the answer of: it never blocks. If
+// the guard is busy or restarts, the question queues. The error says why it did not, such as
+// a *Refusal; then the question is lost. So is one whose turn panics.
+func (h *Handle) Tell(question any) error {
+	s := h.shell
+	if s.mailbox.TryEnter() {
+		_, err := h.spotConsult(question)
+		return err
+	}
+	c := newCall().(*call)
+	c.kind, c.control = callControl, func() { _, _ = s.consult(question) }
+	if err := s.mailbox.Post(&c.node, mailbox.Ordinary); err != nil {
+		if h.dead() {
+			return h.gone()
+		}
+		return s.refusals().of(err)
+	}
+	return nil
+}
