@@ -71,7 +71,7 @@ func (h *Handle) Stats() mailbox.Stats { return h.shell.mailbox.Stats() }
 func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 	since, err := h.door(ctx)
 	if err != nil {
-		return patterns.Permit{}, err
+		return patterns.Permit{}, h.terms.Rejected(err)
 	}
 	s := h.shell
 	if s.lessor != nil {
@@ -80,7 +80,7 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 	if s.mailbox.TryEnter() {
 		switch id, err := h.spot(&s.blank, nil, since); {
 		case err != nil:
-			return patterns.Permit{}, err
+			return patterns.Permit{}, h.terms.Rejected(err)
 		case id != 0:
 			return patterns.NewPermit(h, id, since), nil
 		}
@@ -95,7 +95,7 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.Permit, error) {
 	since, err := h.door(ctx)
 	if err != nil {
-		return patterns.Permit{}, err
+		return patterns.Permit{}, h.terms.Rejected(err)
 	}
 	s := h.shell
 	r.Deadline, r.Asked = 0, 0
@@ -109,7 +109,7 @@ func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.P
 		s.scratch = r // an argument of an interface method would be allocated
 		switch id, err := h.spot(&s.scratch, nil, since); {
 		case err != nil:
-			return patterns.Permit{}, err
+			return patterns.Permit{}, h.terms.Rejected(err)
 		case id == spentID:
 			return patterns.Permit{}, nil
 		case id != 0:
@@ -160,7 +160,7 @@ func (h *Handle) lease(ctx context.Context, r *patterns.Request, since patterns.
 		s.scratch = *r
 		switch id, err := h.spot(&s.scratch, c, since); {
 		case err != nil:
-			return patterns.Permit{}, err
+			return patterns.Permit{}, h.terms.Rejected(err)
 		case id != 0:
 			return patterns.NewPermit(h, id, since), nil
 		}
@@ -265,7 +265,7 @@ func (h *Handle) queue(ctx context.Context, r *patterns.Request, in *cell, since
 		if errors.Is(err, ErrStopped) {
 			return h.away()
 		}
-		return patterns.Permit{}, err
+		return patterns.Permit{}, h.terms.Rejected(err)
 	}
 	if id == spentID {
 		return patterns.Permit{}, nil

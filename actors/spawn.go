@@ -51,9 +51,10 @@ type Spec[C comparable, S any] struct {
 type Option func(*wiring)
 
 type wiring struct {
-	parent   actor.Context
-	judge    *patterns.Judge
-	capacity int
+	parent    actor.Context
+	judge     *patterns.Judge
+	rejection *patterns.Rejection
+	capacity  int
 }
 
 // Under spawns the guard as a child of the actor whose turn c belongs to, which
@@ -69,6 +70,13 @@ func Under(c actor.Context) Option {
 // WithJudge sets how patterns.Do judges calls under this guard.
 func WithJudge(rules ...patterns.Rule) Option {
 	return func(w *wiring) { w.judge = patterns.NewJudge(rules...) }
+}
+
+// WithRejection sets how the guard's refusals look to callers, and who sees them. It holds
+// for handles, patterns.Do and AcquireThen; a Rejected message carries the guard's own
+// error.
+func WithRejection(r patterns.Rejection) Option {
+	return func(w *wiring) { w.rejection = &r }
 }
 
 // WithMailboxCapacity bounds how many requests may queue in the guard's mailbox. The
@@ -105,14 +113,7 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, n in
 		return guard, err
 	}
 	w := wire(opts)
-	if w.judge != nil {
-		terms := patterns.Terms{}
-		if spec.Terms != nil {
-			terms = *spec.Terms
-		}
-		terms.Judge = w.judge
-		spec.Terms = &terms
-	}
+	spec.Terms = w.terms(spec.Terms)
 	shards := make([]*Typed[C, S], n)
 	for i := range shards {
 		if shards[i], err = build(r, name, Shard{Index: i, Of: n}, spec, w); err != nil {
@@ -137,6 +138,22 @@ func spawn[C comparable, S any, G patterns.Guard](r *Registry, name string, n in
 		return same, nil
 	}
 	return guard, nil
+}
+
+// terms are those of the pattern with what options change.
+func (w *wiring) terms(of *patterns.Terms) *patterns.Terms {
+	if w.judge == nil && w.rejection == nil {
+		return of
+	}
+	terms := patterns.Terms{}
+	if of != nil {
+		terms = *of
+	}
+	if w.judge != nil {
+		terms.Judge = w.judge
+	}
+	terms.Rejection = w.rejection
+	return &terms
 }
 
 func wire(opts []Option) (w wiring) {

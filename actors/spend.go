@@ -15,7 +15,7 @@ func (h *Handle) Spend(key string, weight int) error {
 	s := h.shell
 	if g := s.gate.Load(); g.refusal != nil && patterns.Instant(time.Since(s.origin)) < g.until {
 		s.countRefusal(rand.Uint32())
-		return g.refusal
+		return h.terms.Rejected(g.refusal)
 	}
 	if s.lessor != nil && s.spends && key == "" && weight == 1 {
 		return h.spendOfCell()
@@ -23,7 +23,7 @@ func (h *Handle) Spend(key string, weight int) error {
 	if s.mailbox.TryEnter() {
 		s.scratch = patterns.Request{Key: key, Weight: weight, NoWait: true, Spend: true}
 		if id, err := h.spot(&s.scratch, nil, 0); err != nil || id != 0 {
-			return err
+			return h.terms.Rejected(err)
 		}
 	}
 	_, err := h.queue(context.Background(), &patterns.Request{Key: key, Weight: weight, NoWait: true, Spend: true}, nil, 0)

@@ -116,9 +116,9 @@ func (h *Handle) gone() error {
 func (h *Handle) away() (patterns.Permit, error) {
 	switch {
 	case h.orderly():
-		return patterns.Permit{}, &h.shell.refusals().stopped
+		return patterns.Permit{}, h.terms.Rejected(&h.shell.refusals().stopped)
 	case h.shell.policy == patterns.FailClosed:
-		return patterns.Permit{}, &h.shell.refusals().unavailable
+		return patterns.Permit{}, h.terms.Rejected(&h.shell.refusals().unavailable)
 	}
 	h.unguarded.Add(1)
 	return patterns.NewPermit(h, 0, 0), nil
@@ -128,5 +128,5 @@ func (h *Handle) unposted(err error) (patterns.Permit, error) {
 	if errors.Is(err, mailbox.ErrStopped) {
 		return h.away()
 	}
-	return patterns.Permit{}, h.shell.refusals().of(err)
+	return patterns.Permit{}, h.terms.Rejected(h.shell.refusals().of(err))
 }

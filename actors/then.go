@@ -36,7 +36,7 @@ func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permi
 		case Granted:
 			permit = patterns.NewPermit(g.settlerOf(reply.Permit.ID), reply.Permit.ID, 0)
 		case Rejected:
-			err = reply.Err
+			err = guard.Terms().Rejected(reply.Err)
 		default:
 			if err == nil {
 				err = fmt.Errorf("%w: %T", ErrReply, reply)

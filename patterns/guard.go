@@ -31,6 +31,8 @@ type Terms struct {
 	// Timeout bounds one call through its context, with cause ErrCallTimeout. 0
 	// means none.
 	Timeout time.Duration
+	// Rejection says how refusals look to callers; nil means as they are.
+	Rejection *Rejection
 	// Policy, if not nil, is handed the call; the fields above are then its own business.
 	Policy Policy
 }
