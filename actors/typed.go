@@ -34,6 +34,10 @@ func (t *Typed[C, S]) Reconfigure(ctx context.Context, c C) error {
 	return t.command(ctx, func() error { return t.shell.reconfigure(c) })
 }
 
+// Validate returns the error that Reconfigure has for c itself, fields that are fixed while
+// the guard runs among them, and changes nothing.
+func (t *Typed[C, S]) Validate(c C) error { return t.validate(c) }
+
 // Inspect returns the pattern's Snapshot, whatever its type.
 func (h *Handle) Inspect(ctx context.Context) (any, error) {
 	result := make(chan any, 1)

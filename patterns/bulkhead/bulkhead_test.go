@@ -282,6 +282,9 @@ func TestAResizeServesThoseWhoWaitAndKeepsWhatIsOut(t *testing.T) {
 		wg.Go(func() { mustAcquire(t, b, patterns.Request{}) })
 		synctest.Wait()
 		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "MaxWait": {MaxWait: -1}} {
+			if err := b.Validate(c); !slices.Contains(faultyFields(err), field) {
+				t.Errorf("%s: Validate says %v", field, err)
+			}
 			if err := b.Reconfigure(t.Context(), c); !slices.Contains(faultyFields(err), field) {
 				t.Errorf("%s changed: %v", field, err)
 			}
