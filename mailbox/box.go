@@ -45,6 +45,9 @@ type letter struct {
 
 type item = shelf.Item[letter]
 
+// chunks is what shelves are made of.
+var chunks sync.Pool
+
 // gone is a message that has left the shelf, to be refused once mu is free.
 type gone struct {
 	msg    any

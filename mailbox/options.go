@@ -92,7 +92,7 @@ func newUser(s *settings) *Combining {
 		m.user.shelf = shelf.New[letter](shelf.Config{
 			Weights: s.weights, Count: s.capacity, Cost: s.maxCost, Age: s.age,
 			Target: s.target, Interval: s.interval, Newest: s.newest,
-		})
+		}, &chunks)
 	}
 	return m
 }

@@ -61,27 +61,29 @@ type Shelf[M any] struct {
 	turns  *lanes.Scheduler // nil if there is one lane
 	ready  uint64           // the lanes that are not empty
 	lanes  []lane[M]
-	last   ring[Item[M]] // those that nothing may overtake, and that nobody drops
+	last   queue[Item[M]] // those that nothing may overtake, and that nobody drops
 	count  int           // in lanes
 	cost   int64         // of those
 	number uint64        // of the last that came
 }
 
 type lane[M any] struct {
-	ring[Item[M]]
+	queue[Item[M]]
 	law  codel.CoDel[Instant]
 	cost int64
 }
 
-// New returns an empty shelf. Config is valid.
-func New[M any](cfg Config) *Shelf[M] {
+// New returns an empty shelf. Config is valid. Shelves of the same M may share a pool.
+func New[M any](cfg Config, pool Pool) *Shelf[M] {
 	if cfg.Count == 0 {
 		cfg.Count = math.MaxInt
 	}
 	s := &Shelf[M]{cfg: cfg, lanes: make([]lane[M], max(1, len(cfg.Weights)))}
 	for i := range s.lanes {
+		s.lanes[i].pool = pool
 		s.lanes[i].law = codel.CoDel[Instant]{Target: cfg.Target, Interval: cfg.Interval}
 	}
+	s.last.pool = pool
 	if len(s.lanes) > 1 {
 		weights := slices.Clone(cfg.Weights)
 		slices.Reverse(weights)

@@ -3,6 +3,7 @@ package shelf
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,7 +104,7 @@ func TestAShelfIsItsTwin(t *testing.T) {
 			Cost:    rapid.SampledFrom([]int64{0, 5, 50}).Draw(t, "cost"),
 			Age:     time.Duration(rapid.SampledFrom([]int{0, 10, 100}).Draw(t, "age")),
 		}
-		s, w := New[int](cfg), &twin{cfg: cfg, last: map[int]bool{}}
+		s, w := New[int](cfg, nil), &twin{cfg: cfg, last: map[int]bool{}}
 		now := Instant(1)
 		var gone []string
 		drop := func(it Item[int], why Why) { gone = append(gone, fmt.Sprint(it.Message, why)) }
@@ -222,54 +223,73 @@ func compare(t *rapid.T, s *Shelf[int], w *twin, now Instant, cost int64) {
 	}
 }
 
-func TestARingIsASlice(t *testing.T) {
+func TestAQueueIsASlice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var r ring[int]
+		q := queue[int]{pool: new(sync.Pool)}
 		var s []int
 		for n := range rapid.IntRange(0, 400).Draw(t, "steps") {
 			switch op := rapid.IntRange(0, 4).Draw(t, "op"); {
 			case op < 2 || len(s) == 0 || n < 100:
-				r.pushBack(n)
+				q.pushBack(n)
 				s = append(s, n)
 			case op == 2:
-				if got := r.popBack(); got != s[len(s)-1] {
+				if got := q.popBack(); got != s[len(s)-1] {
 					t.Fatalf("got %d of %v", got, s)
 				}
 				s = s[:len(s)-1]
 			default:
-				if got := r.popFront(); got != s[0] {
+				if got := q.popFront(); got != s[0] {
 					t.Fatalf("got %d of %v", got, s)
 				}
 				s = s[1:]
 			}
-			if r.len() != len(s) || len(s) > 0 && *r.front() != s[0] || len(r.places) > max(leastRing, 4*len(s)+4) {
-				t.Fatalf("%d in %d places, want %d", r.len(), len(r.places), len(s))
+			chunks := 0
+			for c := q.first; c != nil; c = c.next {
+				chunks++
+			}
+			if q.len() != len(s) || len(s) > 0 && *q.front() != s[0] || chunks > len(s)/perChunk+2 || len(s) == 0 && chunks > 0 {
+				t.Fatalf("%d in %d chunks, want %d", q.len(), chunks, len(s))
 			}
 		}
 	})
 }
 
+// hoard is a pool that keeps everything.
+type hoard struct{ all []any }
+
+func (h *hoard) Put(x any) { h.all = append(h.all, x) }
+func (h *hoard) Get() any {
+	if len(h.all) == 0 {
+		return nil
+	}
+	x := h.all[len(h.all)-1]
+	h.all = h.all[:len(h.all)-1]
+	return x
+}
+
 func TestTrap14ABurstLeavesNoMemoryBehind(t *testing.T) {
-	s := New[*[1024]byte](Config{})
+	pool := new(hoard)
+	s := New[*[1024]byte](Config{}, pool)
 	for range 1 << 14 {
 		s.Push(Item[*[1024]byte]{Message: new([1024]byte)})
 	}
 	for range 1 << 14 {
 		s.Pop(0, nil)
 	}
-	l := &s.lanes[0]
-	if len(l.places) > leastRing {
-		t.Errorf("%d places are left", len(l.places))
+	if l := &s.lanes[0]; l.first != nil || l.last != nil || len(pool.all) != 1<<14/perChunk {
+		t.Errorf("%v and %v are left, and %d chunks are free", l.first, l.last, len(pool.all))
 	}
-	for _, it := range l.places {
-		if it.Message != nil {
-			t.Fatal("a message is left")
+	for _, c := range pool.all {
+		for _, it := range c.(*chunk[Item[*[1024]byte]]).places {
+			if it.Message != nil {
+				t.Fatal("a message is left")
+			}
 		}
 	}
 }
 
 func TestCoDelJudgesByTheOldestWhoeverIsServed(t *testing.T) {
-	s := New[int](Config{Target: 5, Interval: 100, Newest: true})
+	s := New[int](Config{Target: 5, Interval: 100, Newest: true}, nil)
 	for n := range 10 {
 		s.Push(Item[int]{Message: n})
 	}
