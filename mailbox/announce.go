@@ -22,6 +22,7 @@ func (b *box) alert() {
 
 // opened has what was counted before Start announced.
 func (b *box) opened() {
+	b.reshut()
 	if b.faults.Load() > 0 {
 		b.alert()
 	}

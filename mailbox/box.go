@@ -26,10 +26,12 @@ type box struct {
 	announced  Drops
 	faultsTold uint64
 
+	intake intake // where Ordinary messages are queued if there is no shelf
+
 	// mu guards what follows. It is held for moments: no function of the user's runs, no
 	// turn runs and nothing is sent under it.
 	mu     sync.Mutex
-	shelf  *shelf.Shelf[letter] // nil if the core's own queue will do
+	shelf  *shelf.Shelf[letter] // nil if the intake will do
 	over   error                // why nothing is taken any more
 	parked parking
 	marks  marks
@@ -121,8 +123,12 @@ func (b *box) enqueue(msg any, f facts, w *waiter) error {
 		m.Exit()
 		return nil
 	}
-	if b.shelf != nil && f.lane == Ordinary {
+	switch {
+	case f.lane == Urgent:
+	case b.shelf != nil:
 		return b.shelve(msg, f, w)
+	default:
+		return b.take(msg)
 	}
 	n := plainNode(msg)
 	err := m.Post(n, f.lane)
@@ -231,6 +237,10 @@ func (b *box) vacated(now shelf.Instant, e *errands) (admitted bool) {
 
 // purge refuses what p does not let through.
 func (b *box) purge(p purgatory) {
+	if b.shelf == nil {
+		b.purgeIntake(p)
+		return
+	}
 	var e errands
 	b.mu.Lock()
 	b.shelf.Filter(func(it *item) bool {
@@ -247,11 +257,21 @@ func (b *box) purge(p purgatory) {
 
 // close takes nothing any more, for that reason. What is queued is refused by the turn.
 func (b *box) close(reason error) {
+	b.reshut()
 	b.mu.Lock()
 	b.over = reason
 	b.dismiss(reason)
 	b.endCredits()
 	b.mu.Unlock()
+}
+
+// serve serves an Ordinary message, if there is one.
+func (b *box) serve() {
+	if b.shelf != nil {
+		b.m.serveShelved()
+		return
+	}
+	b.m.serveTaken()
 }
 
 // serveShelved is serveUser for the shelf.
@@ -265,19 +285,7 @@ func (m *Combining) serveShelved() {
 		m.word.Or(ordinaryWaits)
 	}
 	m.fetched()
-	passes, reason := m.mayServe(l.msg, true, l.passes, Ordinary)
-	if reason != nil {
-		m.turns++
-		m.refuse(l.msg, reason)
-		return
-	}
-	failures := m.tally.failures
-	m.begin()
-	m.receive(l.msg)
-	m.end()
-	if passes && failures == m.tally.failures {
-		m.passed()
-	}
+	m.serveMessage(l.msg, l.passes)
 }
 
 // instant is the mailbox's clock, which begins at 1: 0 means none.
@@ -288,6 +296,10 @@ func (b *box) stats(s *Stats) {
 	w := b.m.word.Load()
 	s.Drops, s.Paused, s.Closed = b.drops.load(), w&paused != 0, w&closed != 0
 	if b.shelf == nil {
+		n := b.intake.len()
+		s.Depth += n
+		s.MaxDepth = max(s.MaxDepth, s.Depth, int(b.intake.deepest))
+		s.OldestAge = max(s.OldestAge, b.intakeAge())
 		return
 	}
 	b.mu.Lock()

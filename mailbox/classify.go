@@ -87,7 +87,7 @@ func (b *box) failed(reason any) (exits bool) {
 	return exits
 }
 
-// late reports whether an Ordinary message in the core's own queue is of no use any more.
+// late reports whether an Ordinary message of the intake is of no use any more.
 // It is called in a turn.
 func (b *box) late(msg any, lane Lane) (late bool) {
 	if lane == Urgent || b.shelf != nil {

@@ -139,7 +139,13 @@ func (m *Combining) Start() {
 }
 
 // UserMessageCount returns how many user messages are queued.
-func (m *Combining) UserMessageCount() int { return int(m.depth.Load()) }
+func (m *Combining) UserMessageCount() int {
+	n := int(m.depth.Load())
+	if m.user != nil && m.user.shelf == nil {
+		n += m.user.intake.len()
+	}
+	return n
+}
 
 // TryEnter takes the turn if the actor is idle, or becomes so within about a
 // microsecond. The caller then owns the actor's state until it calls Exit, which it

@@ -63,6 +63,7 @@ func Close(from From, pid *actor.PID) error {
 	b, err := find(from, pid)
 	if err == nil {
 		b.m.word.Or(closed)
+		b.reshut()
 		b.m.PostSystemMessage(purge{})
 	}
 	return err

@@ -119,6 +119,7 @@ func (m *Combining) setGate(to Gate) {
 	if to.Refuse == nil {
 		m.word.And(^gated)
 		m.gate.Store(nil)
+		m.reshut()
 		return
 	}
 	m.tally.gates++
@@ -126,7 +127,14 @@ func (m *Combining) setGate(to Gate) {
 	g.left.Store(int64(to.Pass))
 	m.gate.Store(g)
 	m.word.Or(gated)
+	m.reshut()
 	m.purge()
+}
+
+func (m *Combining) reshut() {
+	if m.user != nil {
+		m.user.reshut()
+	}
 }
 
 // purge refuses what is queued and not let through.
@@ -139,7 +147,7 @@ func (m *Combining) purge() {
 	if w&closed == 0 {
 		p.reason, p.pass = g.Refuse, g.number
 	}
-	if m.user != nil && m.user.shelf != nil {
+	if m.user != nil {
 		m.user.purge(p)
 		return
 	}

@@ -88,6 +88,7 @@ func (s *settings) shelved() bool {
 func newUser(s *settings) *Combining {
 	m := NewCombining(Config{Capacity: s.capacity, Inline: s.inline})
 	m.user = &box{settings: s, m: m}
+	m.user.reshut()
 	if s.shelved() {
 		m.user.shelf = shelf.New[letter](shelf.Config{
 			Weights: s.weights, Count: s.capacity, Cost: s.maxCost, Age: s.age,

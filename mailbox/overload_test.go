@@ -12,6 +12,8 @@ import (
 )
 
 // slow is an actor that takes a while for each message, which it notes by its first word.
+//
+//bulwark:bubble
 func (w *world) slow(takes time.Duration) *actor.PID {
 	return w.spawn(actor.PropsFromFunc(func(c actor.Context) {
 		if msg, ok := c.Message().(string); ok {

@@ -62,8 +62,8 @@ func (m *Combining) serveOne(w uint32) {
 		}
 	case w&urgentWaits != 0:
 		m.serveUser(m.next(&m.urgent, urgentWaits), Urgent)
-	case m.user != nil && m.user.shelf != nil:
-		m.serveShelved()
+	case m.user != nil:
+		m.user.serve()
 	default:
 		m.serveUser(m.next(&m.ordinary, ordinaryWaits), Ordinary)
 	}
