@@ -98,6 +98,10 @@ func arrows(t *tree) []violation {
 				v.add(spec, "nothing imports %s/: move what is shared to the package that it is about", end)
 				continue
 			}
+			if rel, own := strings.CutPrefix(p, module+"/"); own && helpsTests(rel) && !s.test() && !helpsTests(s.dir()) {
+				v.add(spec, "%s helps tests, and only they import it", rel)
+				continue
+			}
 			if !s.test() && !std(p) && !allows(l.may, p) {
 				v.add(spec, "%s may not import %q: see layers for what it may, and turn the arrow round with an interface, a value or a message", s.dir(), p)
 			}
@@ -107,6 +111,12 @@ func arrows(t *tree) []violation {
 		}
 	}
 	return v.found
+}
+
+// helpsTests reports whether dir is a package below patterns/internal/ that is there for
+// tests: its name ends in test.
+func helpsTests(dir string) bool {
+	return path.Dir(dir) == "patterns/internal" && strings.HasSuffix(dir, "test")
 }
 
 func layerOf(dir string) (layer, bool) {

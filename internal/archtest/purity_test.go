@@ -41,7 +41,7 @@ var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
 // is Do in the order of several guards.
 func pure(s *source) bool {
 	switch {
-	case s.test():
+	case s.test(), helpsTests(s.dir()):
 		return false
 	case s.under("patterns/internal"), supervision(s), s.under("internal/codel"), s.under("internal/growth"), s.under("mailbox/internal"):
 		return true

@@ -78,6 +78,11 @@ var sources = []struct {
 		nil,
 	},
 	{
+		purity, "what is there for tests reads files",
+		"patterns/internal/xtest/x.go", "package xtest\nimport \"os\"\nimport \"testing\"",
+		nil,
+	},
+	{
 		purity, "a test may do as it likes",
 		"patterns/x/machine_test.go", "package x\nimport \"time\"\nvar _ = time.Now()",
 		nil,
@@ -136,6 +141,16 @@ var sources = []struct {
 	{
 		arrows, "an example may use everything but the bench",
 		"examples/x/main.go", "package main\nimport \"" + module + "/integrations/zaplog\"\nimport \"" + module + "/supervisor\"\nimport \"go.uber.org/zap\"",
+		nil,
+	},
+	{
+		arrows, "a handle does without what is there for tests",
+		"patterns/x/handle.go", "package x\nimport \"" + patterns + "/internal/xtest\"\nimport \"" + patterns + "/internal/tested\"",
+		[]string{"2: helps tests"},
+	},
+	{
+		arrows, "and they use each other",
+		"patterns/internal/xtest/x.go", "package xtest\nimport \"" + patterns + "/internal/ytest\"",
 		nil,
 	},
 	{

@@ -1,37 +1,14 @@
 package adaptive
 
 import (
-	"errors"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math"
-	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
-
-func faultyFields(err error) (fields []string) {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil
-	}
-	for _, fault := range joined.Unwrap() {
-		if e, ok := errors.AsType[*patterns.ConfigError](fault); ok {
-			fields = append(fields, e.Field)
-		} else {
-			fields = append(fields, faultyFields(fault)...)
-		}
-	}
-	return fields
-}
 
 func TestValidConfigs(t *testing.T) {
 	for _, c := range []Config{
@@ -97,7 +74,7 @@ func TestInvalidConfigsNameEveryField(t *testing.T) {
 		{Config{Algorithm: Window{Of: Gradient2{Window: time.Second, Queue: nan}}}, []string{"Window.Of", "Gradient2.Queue"}},
 		{Config{Algorithm: Window{Of: AIMD{Backoff: nan}}}, []string{"AIMD.Backoff"}},
 	} {
-		if got := faultyFields(tt.cfg.Validate()); !slices.Equal(got, tt.want) {
+		if got := configtest.Faulty(tt.cfg.Validate()); !slices.Equal(got, tt.want) {
 			t.Errorf("%+v: faults of %v, want %v", tt.cfg, got, tt.want)
 		}
 	}
@@ -110,82 +87,14 @@ func TestWhatCallersHoldIsFixedWhileTheLimiterRuns(t *testing.T) {
 	if err := running.successor(next); err != nil {
 		t.Errorf("a change of the rules: %v", err)
 	}
-	got := faultyFields(running.successor(Config{OnFailure: patterns.FailClosed, Min: -1}))
+	got := configtest.Faulty(running.successor(Config{OnFailure: patterns.FailClosed, Min: -1}))
 	if want := []string{"Mode", "OnFailure", "CallTimeout", "Min"}; !slices.Equal(got, want) {
 		t.Errorf("faults of %v, want %v", got, want)
 	}
 }
 
-// What a field's comment says after "Default", and the page in its last column, is what the
-// zero value becomes.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
-	rows := map[string]string{}
-	row := regexp.MustCompile("^\\| `([\\w.]+)` \\|.*\\| ([^|]*) \\|$")
-	for _, line := range lines(t, pageFile) {
-		if m := row.FindStringSubmatch(line); m != nil {
-			rows[m[1]] = strings.Trim(strings.FieldsFunc(m[2], func(r rune) bool { return r == ';' || r == ' ' })[0], "`")
-		}
-	}
-	fields := 0
-	for file, filled := range map[string]any{
-		"config.go": Config{}.withDefaults(), "aimd.go": AIMD{}.withDefaults(), "vegas.go": Vegas{}.withDefaults(),
-		"gradient.go": Gradient{}.withDefaults(), "gradient2.go": Gradient2{}.withDefaults(), "knee.go": Knee{}.withDefaults(),
-		"windowed.go": Window{}.withDefaults(),
-	} {
-		def := reflect.ValueOf(filled)
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		prefix := def.Type().Name() + "."
-		if prefix == "Config." {
-			prefix = ""
-		}
-		said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
-		for _, f := range structFields(parsed, def.Type().Name()) {
-			fields++
-			name := f.Names[0].Name
-			m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
-			if m == nil {
-				t.Errorf("%s: the comment of %s says no default", file, name)
-				continue
-			}
-			for where, text := range map[string]string{"comment": m[1], "page": rows[prefix+name]} {
-				if is := def.FieldByName(name); !says(text, is) {
-					t.Errorf("%s: the %s says %s is %q, and it is %v", file, where, name, text, is)
-				}
-			}
-		}
-	}
-	if len(rows) != fields {
-		t.Errorf("%d rows on the page for %d fields", len(rows), fields)
-	}
-}
-
-func structFields(file *ast.File, name string) (fields []*ast.Field) {
-	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == name {
-			fields = spec.Type.(*ast.StructType).Fields.List
-		}
-		return true
-	})
-	return fields
-}
-
-func says(text string, v reflect.Value) bool {
-	if text == "off" || text == "none" {
-		return v.IsZero()
-	}
-	switch value := v.Interface().(type) {
-	case time.Duration:
-		d, err := time.ParseDuration(text)
-		return err == nil && d == value
-	case int:
-		return strconv.Itoa(value) == text
-	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 64) == text
-	case fmt.Stringer: // a name such as fail-open for FailOpen, or knee for Knee
-		return strings.EqualFold(strings.ReplaceAll(value.String(), "-", ""), text)
-	}
-	return false
+	configtest.Defaults(t, 0, Config{}.withDefaults(),
+		AIMD{}.withDefaults(), Vegas{}.withDefaults(), Gradient{}.withDefaults(), Gradient2{}.withDefaults(),
+		Knee{}.withDefaults(), Window{}.withDefaults())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func spawnLimiter(t testing.TB, guards *actors.Registry, c Config) *Limiter {
@@ -323,7 +324,7 @@ func TestTheQueueIsChangedWhileItRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "CallTimeout": {CallTimeout: 1}, "Min": {Min: -1}} {
-			if err := l.Reconfigure(t.Context(), c); !slices.Contains(faultyFields(err), field) {
+			if err := l.Reconfigure(t.Context(), c); !slices.Contains(configtest.Faulty(err), field) {
 				t.Errorf("%s changed: %v", field, err)
 			}
 		}
@@ -520,7 +521,7 @@ func TestGuardsAreFoundByName(t *testing.T) {
 	if _, ok := Get(nil, "search"); ok {
 		t.Error("found in nothing")
 	}
-	if _, err := Spawn(guards, "bad", Config{Max: -1, CallTimeout: -5}); len(faultyFields(err)) < 2 {
+	if _, err := Spawn(guards, "bad", Config{Max: -1, CallTimeout: -5}); len(configtest.Faulty(err)) < 2 {
 		t.Errorf("error %v", err)
 	}
 }

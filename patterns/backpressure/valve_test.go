@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func spawnValve(t testing.TB, guards *actors.Registry, c Config) *Valve {
@@ -342,7 +343,7 @@ func TestReconfigureServesThoseWhoWait(t *testing.T) {
 		wg.Go(func() { mustAcquire(t, v, 1) })
 		synctest.Wait()
 		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "MaxPending": {MaxPending: -1}} {
-			if err := v.Reconfigure(t.Context(), c); !slices.Contains(faultyFields(err), field) {
+			if err := v.Reconfigure(t.Context(), c); !slices.Contains(configtest.Faulty(err), field) {
 				t.Errorf("%s changed: %v", field, err)
 			}
 		}
@@ -375,7 +376,7 @@ func TestGuardsAreFoundByName(t *testing.T) {
 	if _, ok := Get(nil, "valve"); ok {
 		t.Error("found in nothing")
 	}
-	if _, err := Spawn(guards, "bad", Config{MaxPending: -1, MaxWaiting: -5}); len(faultyFields(err)) != 2 {
+	if _, err := Spawn(guards, "bad", Config{MaxPending: -1, MaxWaiting: -5}); len(configtest.Faulty(err)) != 2 {
 		t.Errorf("error %v", err)
 	}
 }

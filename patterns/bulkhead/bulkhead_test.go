@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func spawnRooms(t testing.TB, guards *actors.Registry, c Config) *Bulkhead {
@@ -282,10 +283,10 @@ func TestAResizeServesThoseWhoWaitAndKeepsWhatIsOut(t *testing.T) {
 		wg.Go(func() { mustAcquire(t, b, patterns.Request{}) })
 		synctest.Wait()
 		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "MaxWait": {MaxWait: -1}} {
-			if err := b.Validate(c); !slices.Contains(faultyFields(err), field) {
+			if err := b.Validate(c); !slices.Contains(configtest.Faulty(err), field) {
 				t.Errorf("%s: Validate says %v", field, err)
 			}
-			if err := b.Reconfigure(t.Context(), c); !slices.Contains(faultyFields(err), field) {
+			if err := b.Reconfigure(t.Context(), c); !slices.Contains(configtest.Faulty(err), field) {
 				t.Errorf("%s changed: %v", field, err)
 			}
 		}
@@ -405,7 +406,7 @@ func TestGuardsAreFoundByName(t *testing.T) {
 	if _, ok := Get(nil, "rooms"); ok {
 		t.Error("found in nothing")
 	}
-	if _, err := Spawn(guards, "bad", Config{MaxConcurrent: -1, MaxWaiting: -5}); len(faultyFields(err)) != 2 {
+	if _, err := Spawn(guards, "bad", Config{MaxConcurrent: -1, MaxWaiting: -5}); len(configtest.Faulty(err)) != 2 {
 		t.Errorf("error %v", err)
 	}
 	if b.Reset(t.Context()) != nil || b.Operate(t.Context(), patterns.Operation{Kind: patterns.ForceOpen}) == nil {

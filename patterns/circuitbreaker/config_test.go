@@ -1,22 +1,15 @@
 package circuitbreaker
 
 import (
-	"errors"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math"
-	"os"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func TestZeroConfigIsValid(t *testing.T) {
@@ -64,11 +57,7 @@ func TestValidConfigs(t *testing.T) {
 
 func TestInvalidConfigsNameTheField(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	tests := []struct {
-		name  string
-		cfg   Config
-		field string
-	}{
+	configtest.Invalid(t, []configtest.Row[Config]{
 		{"negative run", Config{ConsecutiveFailures: -1}, "ConsecutiveFailures"},
 		{"negative failure ratio", Config{FailureRatio: -0.1}, "FailureRatio"},
 		{"failure ratio above 1", Config{FailureRatio: math.Nextafter(1, 2)}, "FailureRatio"},
@@ -127,28 +116,14 @@ func TestInvalidConfigsNameTheField(t *testing.T) {
 		{"schedule that turns negative", Config{OpenSchedule: Schedule(func(n int) time.Duration { return time.Duration(3 - n) })}, "OpenSchedule"},
 		{"negative lease", Config{Mode: patterns.Leased(-1, 0)}, "Mode"},
 		{"unknown fail policy", Config{OnFailure: 99}, "OnFailure"},
-	}
-	tested := map[string]bool{}
-	for _, tt := range tests {
-		tested[tt.field] = true
-		t.Run(tt.name, func(t *testing.T) {
-			if got := faultyFields(tt.cfg.Validate()); !slices.Equal(got, []string{tt.field}) {
-				t.Errorf("faults in %v, want %s", got, tt.field)
-			}
-		})
-	}
-	for f := range reflect.TypeFor[Config]().Fields() {
-		if !tested[f.Name] {
-			t.Errorf("no row breaks %s", f.Name)
-		}
-	}
+	})
 }
 
 func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 	c := Config{FailureRatio: math.NaN(), Window: Last(-1), OpenFor: -1, Probes: -1, RampStart: 2, CallTimeout: -1}
 	err := c.Validate()
 	want := []string{"FailureRatio", "Window", "OpenFor", "Probes", "RampStart", "CallTimeout"}
-	if got := faultyFields(err); !slices.Equal(got, want) {
+	if got := configtest.Faulty(err); !slices.Equal(got, want) {
 		t.Errorf("faults in %v, want %v", got, want)
 	}
 	if !strings.Contains(err.Error(), "circuitbreaker: Window Last(-1): must be of 1 to 16777216 results") {
@@ -156,33 +131,11 @@ func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-func faultyFields(err error) (fields []string) {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil
-	}
-	for _, e := range joined.Unwrap() {
-		if c, ok := errors.AsType[*patterns.ConfigError](e); ok {
-			fields = append(fields, c.Field)
-		}
-	}
-	return fields
-}
-
 func TestNewMachinePanicsIfNobodyValidated(t *testing.T) {
-	for name, f := range map[string]func(){
+	configtest.NobodyRuns(t, map[string]func(){
 		"NewMachine":  func() { newTestMachine(Config{Probes: -1}) },
 		"Reconfigure": func() { newTestMachine(Config{}).Reconfigure(0, Config{Probes: -1}) },
-	} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s took an invalid Config", name)
-				}
-			}()
-			f()
-		}()
-	}
+	})
 }
 
 func TestDefaultsThatDependOnOthers(t *testing.T) {
@@ -224,79 +177,11 @@ func TestDefaultsAreIdempotent(t *testing.T) {
 	}
 }
 
-// What a field's comment says after "Default" is what the zero Config becomes, and
-// what the page says.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	// With SlowCall, because without anything that looks at it there is no Window.
 	filled := Config{SlowCall: 1}.withDefaults()
 	filled.SlowCall = 0
-	def := reflect.ValueOf(filled)
-	page := readOptions(t)
-	said := regexp.MustCompile(`Default ([^\s,:]*[^\s,:.])`)
-	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
-	if len(fields) != def.NumField() {
-		t.Fatalf("found %d fields of %d", len(fields), def.NumField())
-	}
-	for _, f := range fields {
-		name := f.Names[0].Name
-		m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
-		if m == nil {
-			t.Errorf("the comment of %s says no default", name)
-			continue
-		}
-		if is := def.FieldByName(name); !says(m[1], is, def) {
-			t.Errorf("%s: the comment says %s, the default is %v", name, m[1], is)
-		}
-		if said, ok := page[name]; !ok || !strings.Contains(said, m[1]) {
-			t.Errorf("%s: the comment says %s, the page says %q", name, m[1], said)
-		}
-		delete(page, name)
-	}
-	for name := range page {
-		t.Errorf("the page has an option %s, and Config has none", name)
-	}
-}
-
-// readOptions returns the last column of the page's table of options, by field.
-func readOptions(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/patterns/circuitbreaker.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(string(text), "## Options")
-	table, _, _ = strings.Cut(table, "\n## ")
-	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\|.*\\| ([^|]+) \\|$").FindAllStringSubmatch(table, -1)
-	defaults := map[string]string{}
-	for _, row := range rows {
-		defaults[row[1]] = row[2]
-	}
-	return defaults
-}
-
-func says(text string, v, all reflect.Value) bool {
-	if text == "off" || text == "none" {
-		return v.IsZero()
-	}
-	if other := all.FieldByName(text); other.IsValid() {
-		return v.Equal(other)
-	}
-	switch value := v.Interface().(type) {
-	case time.Duration:
-		d, err := time.ParseDuration(text)
-		return err == nil && d == value
-	case int:
-		return strconv.Itoa(value) == text
-	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 64) == text
-	case fmt.Stringer: // a Window, or a name such as fail-open for FailOpen
-		return strings.EqualFold(strings.ReplaceAll(value.String(), "-", ""), text)
-	}
-	return false
+	configtest.Defaults(t, 0, filled)
 }
 
 func TestWindowsReadAsTheyAreWritten(t *testing.T) {
@@ -325,12 +210,7 @@ func TestWhatCallersHoldIsFixedWhileTheBreakerRuns(t *testing.T) {
 		t.Errorf("a change of the rules: %v", err)
 	}
 	next = Config{OnFailure: patterns.FailClosed, Probes: -1}
-	var fields []string
-	for _, fault := range running.successor(next).(interface{ Unwrap() []error }).Unwrap() {
-		if e, ok := errors.AsType[*patterns.ConfigError](fault); ok {
-			fields = append(fields, e.Field)
-		}
-	}
+	fields := configtest.Faulty(running.successor(next))
 	if want := []string{"Mode", "OnFailure", "CallTimeout", "Probes"}; !slices.Equal(fields, want) {
 		t.Errorf("faults of %v, want %v", fields, want)
 	}

@@ -1,22 +1,16 @@
 package loadshedder
 
 import (
-	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math"
 	"os"
-	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func TestValidConfigs(t *testing.T) {
@@ -50,11 +44,7 @@ func TestValidConfigs(t *testing.T) {
 
 func TestInvalidConfigsNameTheField(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	tests := []struct {
-		name  string
-		cfg   Config
-		field string
-	}{
+	configtest.Invalid(t, []configtest.Row[Config]{
 		{"negative limit", Config{MaxInFlight: -1}, "MaxInFlight"},
 		{"huge limit", Config{MaxInFlight: maxInFlight + 1}, "MaxInFlight"},
 		{"a queue of less than none", Config{MaxQueue: -2}, "MaxQueue"},
@@ -105,42 +95,14 @@ func TestInvalidConfigsNameTheField(t *testing.T) {
 		{"keys for nothing", Config{MaxKeys: 5}, "MaxKeys"},
 		{"negative lease", Config{Mode: patterns.Leased(-1, 0)}, "Mode"},
 		{"unknown fail policy", Config{OnFailure: 99}, "OnFailure"},
-	}
-	tested := map[string]bool{"Fair": true} // any value is valid
-	for _, tt := range tests {
-		tested[tt.field] = true
-		t.Run(tt.name, func(t *testing.T) {
-			if got := faultyFields(tt.cfg.Validate()); !slices.Equal(got, []string{tt.field}) {
-				t.Errorf("faults in %v, want %s", got, tt.field)
-			}
-		})
-	}
-	for f := range reflect.TypeFor[Config]().Fields() {
-		if !tested[f.Name] {
-			t.Errorf("no row breaks %s", f.Name)
-		}
-	}
+	}, "Fair")
 	all := Config{MaxInFlight: -1, MaxQueue: -9, CPU: nan, Floor: -5, OnFailure: 7}.Validate()
-	if got := faultyFields(all); !slices.Equal(got, []string{"MaxInFlight", "MaxQueue", "CPU", "Floor", "OnFailure"}) {
+	if got := configtest.Faulty(all); !slices.Equal(got, []string{"MaxInFlight", "MaxQueue", "CPU", "Floor", "OnFailure"}) {
 		t.Errorf("faults in %v", got)
 	}
 	if want := "loadshedder: MaxInFlight -1: must be from 1 to 4194304"; !strings.Contains(all.Error(), want) {
 		t.Errorf("error does not read well: %v", all)
 	}
-}
-
-func faultyFields(err error) (fields []string) {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		if c, ok := errors.AsType[*patterns.ConfigError](err); ok {
-			return []string{c.Field}
-		}
-		return nil
-	}
-	for _, e := range joined.Unwrap() {
-		fields = append(fields, faultyFields(e)...)
-	}
-	return fields
 }
 
 func TestWhatCallersHoldIsFixed(t *testing.T) {
@@ -149,7 +111,7 @@ func TestWhatCallersHoldIsFixed(t *testing.T) {
 		t.Error(err)
 	}
 	next := Config{MaxInFlight: -1, OnFailure: patterns.FailClosed}
-	if got := faultyFields(c.successor(next)); !slices.Equal(got, []string{"Mode", "OnFailure", "MaxInFlight"}) {
+	if got := configtest.Faulty(c.successor(next)); !slices.Equal(got, []string{"Mode", "OnFailure", "MaxInFlight"}) {
 		t.Errorf("faults in %v", got)
 	}
 	m := newTestMachine(c)
@@ -160,70 +122,14 @@ func TestWhatCallersHoldIsFixed(t *testing.T) {
 }
 
 func TestNobodyRunsAnInvalidConfig(t *testing.T) {
-	for name, f := range map[string]func(){
+	configtest.NobodyRuns(t, map[string]func(){
 		"NewMachine":  func() { newTestMachine(Config{MaxInFlight: -1}) },
 		"Reconfigure": func() { newTestMachine(Config{}).Reconfigure(0, Config{MaxInFlight: -1}) },
-	} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s took an invalid Config", name)
-				}
-			}()
-			f()
-		}()
-	}
+	})
 }
 
-// What a field's comment and the page say is the default is what the zero Config becomes.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
-	page, err := os.ReadFile("../../docs/patterns/loadshedder.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|.*\\| ([^|]*) \\|$").FindAllStringSubmatch(string(page), -1) {
-		rows[m[1]] = strings.Trim(m[2], "`")
-	}
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	def := reflect.ValueOf(Config{}.withDefaults())
-	said := regexp.MustCompile(`Default (\S+)\.`)
-	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
-	if len(fields) != def.NumField() || len(rows) != def.NumField() {
-		t.Fatalf("found %d fields and %d rows of %d", len(fields), len(rows), def.NumField())
-	}
-	for _, f := range fields {
-		name := f.Names[0].Name
-		m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
-		if m == nil {
-			t.Errorf("the comment of %s says no default", name)
-			continue
-		}
-		for where, text := range map[string]string{"comment": m[1], "page": rows[name]} {
-			if is := def.FieldByName(name); !says(text, is) {
-				t.Errorf("%s: the %s says %q, the default is %v", name, where, text, is)
-			}
-		}
-	}
-}
-
-func says(text string, v reflect.Value) bool {
-	switch value := v.Interface().(type) {
-	case bool:
-		return text == "off" && !value
-	case time.Duration:
-		return value.String() == text || text == "off" && value == Off
-	case int:
-		return strconv.Itoa(value) == text
-	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 64) == text || text == "off" && value == Off
-	case fmt.Stringer: // fail-open for FailOpen
-		return strings.EqualFold(strings.ReplaceAll(value.String(), "-", ""), text)
-	}
-	return false
+	configtest.Defaults(t, Off, Config{}.withDefaults())
 }
 
 // The levels of the page and of the constants are those of the marks.

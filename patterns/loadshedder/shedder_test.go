@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func spawnEdge(t testing.TB, guards *actors.Registry, c Config) *Shedder {
@@ -323,7 +324,7 @@ func TestHandles(t *testing.T) {
 		if _, err := Spawn(guards, "edge", Config{}); !errors.Is(err, actors.ErrNameTaken) {
 			t.Errorf("twice: %v", err)
 		}
-		if _, err := Spawn(guards, "other", Config{CPU: 85}); !slices.Equal(faultyFields(err), []string{"CPU"}) {
+		if _, err := Spawn(guards, "other", Config{CPU: 85}); !slices.Equal(configtest.Faulty(err), []string{"CPU"}) {
 			t.Errorf("a bad Config: %v", err)
 		}
 		if _, err := Spawn(nil, "other", Config{}); !errors.Is(err, actors.ErrNilRegistry) {
@@ -352,7 +353,7 @@ func TestHandles(t *testing.T) {
 		if !slices.Equal(names, []string{"aside", "edge"}) {
 			t.Errorf("%v", names)
 		}
-		if err := other.Reconfigure(t.Context(), Config{MaxInFlight: -1, OnFailure: patterns.FailClosed}); !slices.Equal(faultyFields(err), []string{"OnFailure", "MaxInFlight"}) {
+		if err := other.Reconfigure(t.Context(), Config{MaxInFlight: -1, OnFailure: patterns.FailClosed}); !slices.Equal(configtest.Faulty(err), []string{"OnFailure", "MaxInFlight"}) {
 			t.Errorf("%v", err)
 		}
 		if err := other.Reconfigure(t.Context(), Config{MaxInFlight: 7}); err != nil || other.settled(t).Limit != 7 {

@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 // sharded is dealt out to as many actors as there are processors.
@@ -506,7 +507,7 @@ func TestGuardsAreFoundByName(t *testing.T) {
 	if _, ok := Get(nil, "api"); ok {
 		t.Error("found in nothing")
 	}
-	if _, err := Spawn(guards, "bad", Config{MaxWaiting: -5}); len(faultyFields(err)) != 2 {
+	if _, err := Spawn(guards, "bad", Config{MaxWaiting: -5}); len(configtest.Faulty(err)) != 2 {
 		t.Errorf("error %v", err)
 	}
 	for field, c := range map[string]Config{
@@ -515,7 +516,7 @@ func TestGuardsAreFoundByName(t *testing.T) {
 		"MaxKeys":   {Rate: MustParse("1/s"), MaxKeys: NoKeys},
 		"Rate":      {},
 	} {
-		if r, err := actors.Ask[any](t.Context(), l.System(), l.PID(), actors.Reconfigure{Config: c}); err != nil || faultyFields(r.(actors.Refused).Err)[0] != field {
+		if r, err := actors.Ask[any](t.Context(), l.System(), l.PID(), actors.Reconfigure{Config: c}); err != nil || configtest.Faulty(r.(actors.Refused).Err)[0] != field {
 			t.Errorf("%s is changed by message: %v, %v", field, r, err)
 		}
 		if got, ok := errors.AsType[*patterns.ConfigError](l.Reconfigure(t.Context(), c)); !ok || got.Field != field {

@@ -1,14 +1,8 @@
 package ratelimiter
 
 import (
-	"errors"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math"
 	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 )
 
 func TestValidConfigs(t *testing.T) {
@@ -58,11 +53,7 @@ func TestValidConfigs(t *testing.T) {
 func TestInvalidConfigsNameTheField(t *testing.T) {
 	ok := MustParse("10/second")
 	nan, inf := math.NaN(), math.Inf(1)
-	tests := []struct {
-		name  string
-		cfg   Config
-		field string
-	}{
+	configtest.Invalid(t, []configtest.Row[Config]{
 		{"no rate", Config{}, "Rate"},
 		{"a rate of nothing", Config{Rate: Rate{Per: sec}}, "Rate"},
 		{"a negative rate", Config{Rate: Rate{Count: -1, Per: sec}}, "Rate"},
@@ -92,27 +83,13 @@ func TestInvalidConfigsNameTheField(t *testing.T) {
 		{"a wait where nobody waits", Config{Rate: ok, MaxWait: 1}, "MaxWait"},
 		{"negative lease", Config{Rate: ok, Mode: patterns.Leased(-1, 0)}, "Mode"},
 		{"unknown fail policy", Config{Rate: ok, OnFailure: 99}, "OnFailure"},
-	}
-	tested := map[string]bool{}
-	for _, tt := range tests {
-		tested[tt.field] = true
-		t.Run(tt.name, func(t *testing.T) {
-			if got := faultyFields(tt.cfg.Validate()); !slices.Equal(got, []string{tt.field}) {
-				t.Errorf("faults in %v, want %s", got, tt.field)
-			}
-		})
-	}
-	for f := range reflect.TypeFor[Config]().Fields() {
-		if !tested[f.Name] {
-			t.Errorf("no row breaks %s", f.Name)
-		}
-	}
+	})
 }
 
 func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 	err := Config{Tiers: Tiers{{Count: -1}, {Count: 1}}, ColdFactor: math.NaN(), MaxKeys: -2, MaxWaiting: -1, OnFailure: 9}.Validate()
 	want := []string{"Tiers", "Tiers", "ColdFactor", "MaxKeys", "MaxWaiting", "OnFailure"}
-	if got := faultyFields(err); !slices.Equal(got, want) {
+	if got := configtest.Faulty(err); !slices.Equal(got, want) {
 		t.Errorf("faults in %v, want %v", got, want)
 	}
 	if !strings.Contains(err.Error(), "ratelimiter: Tiers -1/0s: the count must be at least 1") {
@@ -120,33 +97,11 @@ func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-func faultyFields(err error) (fields []string) {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil
-	}
-	for _, e := range joined.Unwrap() {
-		if c, ok := errors.AsType[*patterns.ConfigError](e); ok {
-			fields = append(fields, c.Field)
-		}
-	}
-	return fields
-}
-
 func TestNewMachinePanicsIfNobodyValidated(t *testing.T) {
-	for name, f := range map[string]func(){
+	configtest.NobodyRuns(t, map[string]func(){
 		"NewMachine":  func() { newTestMachine(Config{}) },
 		"Reconfigure": func() { newTestMachine(per(1, sec)).Reconfigure(0, Config{}) },
-	} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s took an invalid Config", name)
-				}
-			}()
-			f()
-		}()
-	}
+	})
 }
 
 func TestTheDefaultNumberOfKeysTakesLittleMemory(t *testing.T) {
@@ -172,56 +127,8 @@ func TestDefaultsAreIdempotent(t *testing.T) {
 	}
 }
 
-// What a field's comment and the page say is the default is what the zero Config becomes.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
-	page, err := os.ReadFile("../../docs/patterns/ratelimiter.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, options, _ := strings.Cut(string(page), "\n## Options\n")
-	options, _, _ = strings.Cut(options, "\n## ")
-	rows := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|.*\\| ([^|]*) \\|$").FindAllStringSubmatch(options, -1) {
-		rows[m[1]] = strings.Trim(strings.TrimRight(strings.FieldsFunc(m[2], func(r rune) bool { return r == ':' || r == ' ' })[0], ","), "`")
-	}
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	def := reflect.ValueOf(Config{}.withDefaults())
-	said := regexp.MustCompile(`Default ([^\s:]*[^\s,:.])`)
-	fields := file.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
-	if len(fields) != def.NumField() || len(rows) != def.NumField() {
-		t.Fatalf("found %d fields and %d rows of %d", len(fields), len(rows), def.NumField())
-	}
-	for _, f := range fields {
-		name := f.Names[0].Name
-		m := said.FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
-		if m == nil {
-			t.Errorf("the comment of %s says no default", name)
-			continue
-		}
-		for where, text := range map[string]string{"comment": m[1], "page": rows[name]} {
-			if is := def.FieldByName(name); !says(text, is) {
-				t.Errorf("%s: the %s says %s, the default is %v", name, where, text, is)
-			}
-		}
-	}
-}
-
-func says(text string, v reflect.Value) bool {
-	if text == "off" || text == "none" {
-		return v.IsZero()
-	}
-	switch value := v.Interface().(type) {
-	case int:
-		return strconv.Itoa(value) == strings.ReplaceAll(text, ",", "")
-	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 64) == text
-	case fmt.Stringer: // token-bucket for TokenBucket
-		return strings.EqualFold(strings.ReplaceAll(value.String(), "-", ""), text)
-	}
-	return false
+	configtest.Defaults(t, 0, Config{}.withDefaults())
 }
 
 func TestNamesOfWhatIsNone(t *testing.T) {
