@@ -452,3 +452,24 @@ func TestManyTargetsAreNotWatchedForEver(t *testing.T) {
 		}
 	})
 }
+
+// A continuation of proto.actor's ReenterAfter is a system message: it runs while the
+// actor is suspended after a panic, and what an instance began runs in the next one.
+func TestSection15AReplyComesNeitherWhileTheActorIsSuspendedNorToTheNextInstance(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		b := k.breaker(circuitbreaker.Config{})
+		until := make(chan int)
+		pid := k.asker(k.guarded(k.target(), b, middleware.RequestConfig{Timeout: time.Hour}))
+		k.tell(pid, order{block{until}})
+		synctest.Wait()
+		process := mustProcess(k, pid)
+		process.SendSystemMessage(pid, &actor.SuspendMailbox{})
+		close(until)
+		k.want() // the target has replied
+		process.SendSystemMessage(pid, &actor.Restart{})
+		k.want(middleware.ErrRestarting)
+		if c := counts(t, b); c.InFlight != 0 || c.Reclaimed != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}

@@ -113,13 +113,9 @@ func (d *Desk) peer(pid *actor.PID) *peer {
 func (d *Desk) watch(p *peer) {
 	if d.peers[p.key] == nil {
 		d.peers[p.key] = p
-		d.tell(p.pid, &actor.Watch{Watcher: d.port})
+		process, _ := d.system.ProcessRegistry.Get(p.pid) // of dead letters, if there is no other
+		process.SendSystemMessage(p.pid, &actor.Watch{Watcher: d.port})
 	}
-}
-
-func (d *Desk) tell(pid *actor.PID, msg any) {
-	process, _ := d.system.ProcessRegistry.Get(pid) // of dead letters, if there is no other
-	process.SendSystemMessage(pid, msg)
 }
 
 // take removes an errand.
@@ -138,7 +134,9 @@ func (d *Desk) unwatchIdle() {
 	for _, p := range d.peers {
 		if p.out == 0 {
 			delete(d.peers, p.key)
-			d.tell(p.pid, &actor.Unwatch{Watcher: d.port})
+			if process, there := d.system.ProcessRegistry.Get(p.pid); there {
+				process.SendSystemMessage(p.pid, &actor.Unwatch{Watcher: d.port})
+			}
 		}
 	}
 	d.idle = 0
