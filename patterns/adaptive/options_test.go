@@ -2,11 +2,8 @@ package adaptive
 
 import (
 	"math"
-	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -155,26 +152,6 @@ func TestAWindowShowsAMeanOrAPercentile(t *testing.T) {
 			t.Errorf("%+v: shown %+v", tt.w, seen)
 		}
 	}
-}
-
-// A histogram's quantiles are those of the sorted list, within 3 %, and so is the middle
-// of a bucket.
-func TestHistogramsAreListsThatAreSorted(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var h histogram
-		all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) time.Duration {
-			return time.Duration(16 + math.Exp(rapid.Float64Range(0, 43).Draw(t, "log")))
-		}), 1, 300).Draw(t, "durations")
-		for _, d := range all {
-			h.add(d)
-		}
-		slices.Sort(all)
-		q := rapid.Float64Range(0.001, 0.999).Draw(t, "q")
-		want := float64(all[int(math.Ceil(q*float64(len(all))))-1])
-		if got := float64(h.quantile(q, len(all))); math.Abs(got-want) > want/32+1 {
-			t.Fatalf("quantile %v is %v, want %v", q, got, want)
-		}
-	})
 }
 
 func TestMaxLatencyIsChangedWhileItRuns(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/faults"
+	"github.com/bulwark-go/bulwark/patterns/internal/quantile"
 )
 
 // Window is an Algorithm that collects samples and shows another one their mean or a
@@ -94,13 +95,13 @@ type windowed struct {
 	most    int
 	count   int
 	dropped int
-	all     *histogram // nil without a Percentile
+	all     *quantile.Histogram // nil without a Percentile
 }
 
 func newWindowed(inner Limit, w Window) *windowed {
 	l := &windowed{Limit: inner, cfg: w, next: math.MinInt64}
 	if w.Percentile > 0 {
-		l.all = new(histogram)
+		l.all = new(quantile.Histogram)
 	}
 	l.clear()
 	return l
@@ -109,7 +110,7 @@ func newWindowed(inner Limit, w Window) *windowed {
 func (l *windowed) clear() {
 	l.best, l.sum, l.most, l.count, l.dropped = math.MaxInt64, 0, 0, 0, 0
 	if l.all != nil {
-		*l.all = histogram{}
+		l.all.Reset()
 	}
 }
 
@@ -125,7 +126,7 @@ func (l *windowed) Observe(s Sample) int {
 		l.dropped++
 	}
 	if l.all != nil {
-		l.all.add(s.RTT)
+		l.all.Add(s.RTT)
 	}
 	if s.Now <= l.next {
 		return int(l.Estimate())
@@ -146,7 +147,8 @@ func (l *windowed) Observe(s Sample) int {
 // typical is the window's latency.
 func (l *windowed) typical() time.Duration {
 	if l.all != nil {
-		return l.all.quantile(l.cfg.Percentile, l.count)
+		d, _ := l.all.Quantile(l.cfg.Percentile)
+		return d
 	}
 	return time.Duration(min(l.sum/float64(l.count), math.MaxInt64/2))
 }
