@@ -11,7 +11,7 @@ import (
 )
 
 func TestTextsFollowTheVector(t *testing.T) {
-	v := readVector(t, "rate_text_zero_error.json")
+	v := readVector(t, "testdata/rate_text_zero_error.json")
 	for i, step := range v.Steps {
 		r, err := Parse(step.Args.Text)
 		if _, bad := step.Expect["error"]; bad {

@@ -11,8 +11,9 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
-// The vectors in testdata are traces of slow reference programs. Those of single rules
-// are in patterns/internal/rate too; here they go through a whole Machine.
+// The vectors are traces of slow reference programs. Those of rules are with the rules; here
+// they go through a whole Machine.
+const ofRules = "../internal/rate/testdata"
 
 type vectorRate struct {
 	Rate   int64         `json:"rate"`
@@ -48,7 +49,7 @@ type vectorStep struct {
 
 func readVector(t *testing.T, file string) (v vector) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", file))
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,16 +132,16 @@ func play(t *testing.T, m *Machine, step vectorStep, key string) map[string]any 
 }
 
 func TestMachineFollowsTheVectors(t *testing.T) {
-	files, _ := filepath.Glob("testdata/*.json")
+	files, _ := filepath.Glob(filepath.Join(ofRules, "*.json"))
 	played := 0
 	for _, file := range files {
-		file = filepath.Base(file)
-		if strings.HasPrefix(file, "rate_text") {
+		// Guava counts in microseconds, and all Tiers of a Config are of one Algorithm.
+		if base := filepath.Base(file); strings.HasPrefix(base, "warmup_guava_") || base == "tiers_02.json" {
 			continue
 		}
 		played++
 		for name, maxKeys := range map[string]int{"": NoKeys, " of a key": 3} {
-			t.Run(file+name, func(t *testing.T) {
+			t.Run(filepath.Base(file)+name, func(t *testing.T) {
 				v := readVector(t, file)
 				c := v.config()
 				c.MaxKeys = maxKeys
@@ -162,7 +163,7 @@ func TestMachineFollowsTheVectors(t *testing.T) {
 			})
 		}
 	}
-	if played < 20 {
+	if played < 23 {
 		t.Errorf("only %d vectors", played)
 	}
 }
