@@ -66,6 +66,7 @@ var layers = []layer{
 		patterns, patterns + "/circuitbreaker", module + "/supervisor/intensity", module + "/supervisor/backoff", module + "/supervisor/budget",
 	}},
 	{"supervisor", []string{actors, mailbox, patterns + "/...", module + "/supervisor/...", protoActor, protoEventStream}},
+	{"config", []string{patterns + "/...", actors, "go.yaml.in/yaml/v3"}},
 	{"internal/archtest", nil},
 	{"internal/codel", nil},
 	{"internal/growth", nil},
@@ -79,6 +80,7 @@ var layers = []layer{
 
 // ends are the packages that nobody imports, and who may all the same.
 var ends = map[string][]string{
+	"config":       {"internal/snippets", "examples"}, // what a program is made with, at its very end
 	"integrations": {"integrations", "examples", "bench"},
 	"examples":     {"examples"},
 	"bench":        {"bench"},
