@@ -19,10 +19,11 @@ else
 NO_RACE = :
 endif
 
-# What the targets below can be given: make bench CASES=breaker ROUNDS=5
+# What the targets below can be given: make bench CASES=breaker ROUNDS=5, make run EXAMPLE=bulkhead
 CASES    ?=
 ROUNDS   ?=
 FUZZTIME ?= 30s
+EXAMPLE  ?= showcase
 TIMEOUT  ?= 10m
 
 # summary prints go test's lines but those of packages without tests, and a closing line.
@@ -34,8 +35,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## the showcase: a breaker and a real server, in one terminal
-	@go run ./examples/showcase
+run: ## the showcase: a shop and its dangers, in one terminal; EXAMPLE=supervision runs another
+	@go run ./examples/$(EXAMPLE)
 
 .PHONY: test
 test: ## every test of every module, with the race detector; then allocation ceilings without it

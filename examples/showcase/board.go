@@ -88,7 +88,9 @@ func (b *board) draw(s *screen, now time.Time, interval time.Duration) []string 
 	}
 	return append(lines, "", fmt.Sprintf("events: %d produced, %d written, %d pending    reports: %d made, %d refused, %d running",
 		r.stream.produced.Load(), r.stream.written.Load(), r.stream.pending.Load(),
-		r.reports.made.Load(), r.reports.refused.Load(), r.reports.running.Load()))
+		r.reports.made.Load(), r.reports.refused.Load(), r.reports.running.Load()), fmt.Sprintf(
+		"mail:   %d sent, %d dropped for others, %d refused as the mailer was away; it crashed %d times, and came back %d times",
+		r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load(), r.mail.back.Load()))
 }
 
 // brief is the table on one line, for what is no terminal.

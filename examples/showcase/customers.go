@@ -72,9 +72,9 @@ func (s *shop) result(customer string, p patterns.Priority) result {
 	return r
 }
 
-// crowd orders as the plan says until the end, or until ctx ends, waits for the orders
-// under way and closes results.
-func crowd(ctx context.Context, s *shop, p plan, results chan<- result) {
+// crowd orders as the plan says until the end, or until ctx ends, and waits for the orders
+// under way. It tells of each that has ended.
+func crowd(ctx context.Context, s *shop, p plan, ended func(result)) {
 	ctx, cancel := context.WithDeadline(ctx, p.end())
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -96,17 +96,16 @@ func crowd(ctx context.Context, s *shop, p plan, results chan<- result) {
 		}
 		for owed += pace * passed; owed >= 1; owed-- {
 			customer := fmt.Sprintf("customer-%02d", rand.IntN(population))
-			orders.Go(func() { results <- s.result(customer, draw()) })
+			orders.Go(func() { ended(s.result(customer, draw())) })
 		}
 		if p.at(now) == greedy {
 			glut += gluttony * passed
 		}
 		for ; glut >= 1; glut-- {
-			orders.Go(func() { results <- s.result(glutton, patterns.Normal) })
+			orders.Go(func() { ended(s.result(glutton, patterns.Normal)) })
 		}
 	}
 	orders.Wait()
-	close(results)
 	s.http.CloseIdleConnections()
 }
 

@@ -1,7 +1,7 @@
 // Showcase runs a shop with a guard for every danger, and lets the dangers come: clients
 // that are faster than the backend, one that is greedy, an outage, CPU hogs, bursts of
-// heavy work, a producer that does not stop. You will see a live table of all guards;
-// then what became of every order, and promises with what was measured. The exit status
+// heavy work, a producer that does not stop, a mailer that keeps crashing. You will see a
+// live table of all guards; then what became of every order, and promises with what was measured. The exit status
 // is 0 if all of them held.
 package main
 
@@ -72,9 +72,13 @@ func run(ctx context.Context, log *zap.Logger, screen *screen, o options) (statu
 	if err != nil {
 		return broken, err
 	}
+	letters, err := openMail(ctx, system, p)
+	if err != nil {
+		return broken, err
+	}
 
 	// Everything that happens comes to one goroutine, which alone keeps the record.
-	r := &record{plan: p, shop: s, backend: backend, started: time.Now()}
+	r := &record{plan: p, shop: s, backend: backend, mail: letters, started: time.Now()}
 	results := make(chan result, 1024)
 	kept := make(chan struct{})
 	go func() {
@@ -102,10 +106,17 @@ func (r *record) play(ctx context.Context, root *actor.RootContext, results chan
 	var all sync.WaitGroup
 	all.Go(func() { r.reports.run(side, r.shop.rooms) })
 	all.Go(func() { runHogs(side, r.plan) })
+	all.Go(func() { r.mail.run(side, root) })
 	all.Go(func() {
 		<-side.Done()
 		root.Send(producer, endOfStream{})
 	})
-	crowd(ctx, r.shop, r.plan, results)
+	crowd(ctx, r.shop, r.plan, func(x result) {
+		if x.end == served {
+			root.Send(r.mail.office, letter{x.priority})
+		}
+		results <- x
+	})
+	close(results)
 	all.Wait()
 }

@@ -98,7 +98,21 @@ func (r *record) sidePromises() []promise {
 	peak := int(r.reports.peak.Load())
 	made, written := r.stream.produced.Load(), r.stream.written.Load()
 	most := int(r.stream.mostPending.Load())
+	m := r.mail
+	asked, answered, deepest, back := m.asked.Load(), m.answered(), m.deepest.Load(), m.back.Load()
 	return []promise{
+		{
+			fmt.Sprintf("mail: never more than %d letters waited, and each was answered", mailQueue),
+			asked > 0 && asked == answered && deepest <= mailQueue, fmt.Sprintf("%d; %d = %d", deepest, asked, answered),
+		},
+		{
+			"mail: the mailer that kept crashing was left alone, tried, and came back",
+			m.opened.Load() > 0 && back > 0, fmt.Sprintf("%d and %d times", m.opened.Load(), back),
+		},
+		{
+			"receipts: none of a critical order was dropped for want of room", m.dropped.Load() > 0 && m.urgentDropped.Load() == 0,
+			fmt.Sprintf("%d of %d", m.urgentDropped.Load(), m.dropped.Load()),
+		},
 		{
 			fmt.Sprintf("reports: never more than %d ran at once, and bursts were refused", roomPolicy.MaxConcurrent),
 			peak > 0 && peak <= roomPolicy.MaxConcurrent && r.reports.refused.Load() > 0, fmt.Sprint(peak),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ const ms = time.Millisecond
 // good is the record of a run of 30 s in which every promise was held.
 func good() *record {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	r := &record{plan: newPlan(start, 30*time.Second), backend: new(backend), stream: new(stream)}
+	r := &record{plan: newPlan(start, 30*time.Second), backend: new(backend), stream: new(stream), mail: new(mail)}
 	r.changes = []circuitbreaker.StateChanged{
 		{To: circuitbreaker.Open, At: r.plan.begins[outage].Add(100 * ms)},
 		{To: circuitbreaker.Closed, At: r.plan.begins[hogs].Add(500 * ms)},
@@ -50,6 +51,10 @@ func good() *record {
 	r.stream.mostPending.Store(100)
 	r.stream.produced.Store(1000)
 	r.stream.written.Store(1000)
+	for _, n := range []*atomic.Int64{&r.mail.sent, &r.mail.dropped, &r.mail.opened, &r.mail.back} {
+		n.Store(5)
+	}
+	r.mail.asked.Store(10)
 	return r
 }
 
@@ -94,6 +99,9 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 		func(r *record) { r.changes[0].At = r.plan.begins[outage].Add(openWithin + 1) },
 		func(r *record) { r.end(outage, failed, any1) },
 		func(r *record) { r.changes[1].At = r.plan.begins[hogs].Add(recoverWithin + 1) },
+		func(r *record) { r.mail.failed.Store(1) },
+		func(r *record) { r.mail.back.Store(0) },
+		func(r *record) { r.mail.urgentDropped.Store(1) },
 		func(r *record) { r.reports.peak.Store(5) },
 		func(r *record) { r.stream.mostPending.Store(101) },
 		func(r *record) { r.stream.written.Add(-1) },

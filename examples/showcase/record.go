@@ -25,6 +25,7 @@ type record struct {
 	backend *backend
 	reports reports
 	stream  *stream
+	mail    *mail
 
 	results []result                      // of every order that has ended
 	changes []circuitbreaker.StateChanged // of the breaker
@@ -42,11 +43,12 @@ type finals struct {
 	valve     backpressure.Snapshot
 }
 
-// close waits until the consumer has written what was produced, and takes the last
-// snapshots.
+// close waits until the consumer has written what was produced, and all mail was
+// answered, and takes the last snapshots.
 func (r *record) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	undone := r.mail.close(ctx)
 	for r.stream.pending.Load() > 0 && sleepUntil(ctx, time.Now().Add(10*time.Millisecond)) {
 	}
 	var ok [6]bool
@@ -60,7 +62,7 @@ func (r *record) close(ctx context.Context) error {
 	if slices.Contains(ok[:], false) {
 		return errors.New("a guard tells nothing")
 	}
-	return nil
+	return undone
 }
 
 // counts are the books of all guards, by name.

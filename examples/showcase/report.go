@@ -38,8 +38,10 @@ func (r *record) summary(out io.Writer) {
 	_ = w.Flush()
 	printf(out, "\nreports  %d made, %d refused, %d panicked; at most %d at once\n",
 		r.reports.made.Load(), r.reports.refused.Load(), r.reports.failed.Load(), r.reports.peak.Load())
-	printf(out, "events   %d produced, %d written; at most %d pending\n\n",
+	printf(out, "events   %d produced, %d written; at most %d pending\n",
 		r.stream.produced.Load(), r.stream.written.Load(), r.stream.mostPending.Load())
+	printf(out, "mail     %d asked for, %d sent, %d dropped for others, %d refused while the mailer was away; it crashed %d times\n\n",
+		r.mail.asked.Load(), r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load())
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
