@@ -32,6 +32,9 @@ type box struct {
 	// turn runs and nothing is sent under it.
 	mu     sync.Mutex
 	shelf  *shelf.Shelf[letter] // nil if the intake will do
+	read   shelf.Instant        // what the clock said last
+	reads  uint                 // how often it was asked for
+	dated  bool                 // there was a message with a deadline of its own
 	over   error                // why nothing is taken any more
 	parked parking
 	marks  marks
@@ -76,25 +79,41 @@ func (b *box) end(e *errands) {
 
 // post is PostUserMessage.
 func (b *box) post(msg any) {
-	if env, ok := msg.(*actor.MessageEnvelope); ok {
-		if p, ok := env.Message.(Produce); ok {
-			b.produce(p, env)
-			return
-		}
+	inner := msg
+	env, _ := msg.(*actor.MessageEnvelope)
+	if env != nil {
+		inner = env.Message
 	}
-	if err := b.submit(msg, nil); err != nil {
+	k := kindOf(inner)
+	switch {
+	case k == several:
+		expandBatch(inner, b.post)
+		return
+	case k == command && env != nil:
+		b.produce(inner.(Produce), env)
+		return
+	}
+	if err := b.submit(msg, inner, k, nil); err != nil {
 		b.m.refuse(msg, err)
 	}
 }
 
 // submit queues msg, or runs its turn. On an error, which may be errParked if w is not
-// nil, msg stays the caller's.
-func (b *box) submit(msg any, w *waiter) (err error) {
-	if b.simple {
-		if lane, plain := b.sort(msg); plain {
-			return b.enqueue(msg, facts{lane: lane}, w)
-		}
+// nil, msg stays the caller's. inner is msg without its envelope.
+func (b *box) submit(msg, inner any, k kind, w *waiter) error {
+	switch {
+	case k == first:
+		return b.enqueue(msg, facts{lane: Urgent}, w)
+	case k == last:
+		return b.enqueue(msg, facts{last: true}, w)
+	case b.simple && k != asking:
+		return b.enqueue(msg, facts{}, w)
 	}
+	return b.submitAsked(msg, inner, w)
+}
+
+// submitAsked is submit for a message about which somebody else's function is asked.
+func (b *box) submitAsked(msg, inner any, w *waiter) (err error) {
 	var f facts
 	asked := false
 	defer func() {
@@ -107,7 +126,7 @@ func (b *box) submit(msg any, w *waiter) (err error) {
 			b.m.refuse(msg, err)
 		}
 	}()
-	f = b.ask(msg)
+	f = b.ask(inner)
 	asked = true
 	return b.enqueue(msg, f, w)
 }
@@ -128,7 +147,7 @@ func (b *box) enqueue(msg any, f facts, w *waiter) error {
 	case b.shelf != nil:
 		return b.shelve(msg, f, w)
 	default:
-		return b.take(msg)
+		return b.take(msg, f)
 	}
 	n := plainNode(msg)
 	err := m.Post(n, f.lane)
@@ -151,7 +170,8 @@ func (b *box) shelve(msg any, f facts, w *waiter) error {
 	forced := !m.refusable(msg, true) // one that trails, or is early
 	var e errands
 	b.mu.Lock()
-	it := item{Message: letter{msg: msg, passes: passes}, Lane: f.priority, Cost: f.cost, Deadline: f.deadline, Since: m.instant()}
+	b.dated = b.dated || f.deadline != 0
+	it := item{Message: letter{msg: msg, passes: passes}, Lane: f.priority, Cost: f.cost, Deadline: f.deadline, Since: b.now()}
 	if it.Deadline == 0 && b.ttl > 0 {
 		it.Deadline = it.Since + shelf.Instant(b.ttl)
 	}
@@ -159,7 +179,7 @@ func (b *box) shelve(msg any, f facts, w *waiter) error {
 	case b.over != nil:
 		b.end(&e)
 		return b.over
-	case passes != 0 || trails(msg):
+	case passes != 0 || f.last: // a poison pill, or for a gate
 		b.shelf.PushLast(it)
 	case forced || b.spend(&it) || b.makeRoom(&it, &e):
 		b.shelf.Push(it)
@@ -213,7 +233,7 @@ func (b *box) left(it *item) {
 func (b *box) pop() (letter, bool) {
 	var e errands
 	b.mu.Lock()
-	now := b.m.instant()
+	now := b.now()
 	drop := func(it item, why shelf.Why) { b.dropped(it, why, &e) }
 	it, ok := b.shelf.Pop(now, drop)
 	for !ok && b.admit(now) { // all were dropped, and those who were parked have come
@@ -251,7 +271,7 @@ func (b *box) purge(p purgatory) {
 		b.left(&it)
 	})
 	b.dismiss(p.reason)
-	b.vacated(b.m.instant(), &e)
+	b.vacated(b.now(), &e)
 	b.end(&e)
 }
 
@@ -285,10 +305,19 @@ func (m *Combining) serveShelved() {
 		m.word.Or(ordinaryWaits)
 	}
 	m.fetched()
-	m.serveMessage(l.msg, l.passes)
+	m.serveMessage(l.msg, l.passes, 0)
 }
 
 // instant is the mailbox's clock, which begins at 1: 0 means none.
+// now is the time for the shelf. Reading the clock costs as much as all else, so that it
+// is a little old where nothing but statistics depends on it. b.mu is held.
+func (b *box) now() shelf.Instant {
+	if b.reads++; b.timed || b.dated || b.reads%perSheaf == 1 || b.shelf.Len() == 0 {
+		b.read = b.m.instant()
+	}
+	return b.read
+}
+
 func (m *Combining) instant() shelf.Instant { return shelf.Instant(m.clock() + 1) }
 
 // stats adds what the box knows.

@@ -29,29 +29,41 @@ type facts struct {
 	priority int // the lane of the shelf
 	cost     int64
 	deadline shelf.Instant // 0 is none
+	last     bool
 }
 
-// sort returns the lane of msg, if that can be told without a function of somebody
-// else's. Control and replies are Urgent: they end what loads the actor.
-func (b *box) sort(msg any) (lane Lane, known bool) {
-	switch actor.UnwrapEnvelopeMessage(msg).(type) {
-	case *actor.PoisonPill, *actor.ReceiveTimeout: // control that must overtake nothing
-		return Ordinary, true
-	case Undelivered, Demand, *actor.DeadLetterResponse, *actor.Touch, *actor.Touched, actor.AutoReceiveMessage, actor.SystemMessage:
-		return Urgent, true
+// kind is what can be told of a message without a function of somebody else's.
+type kind uint8
+
+const (
+	usual   kind = iota
+	last         // control that must overtake nothing
+	first        // control and replies, which end what loads the actor: Urgent
+	asking       // it has a lane or a deadline of its own
+	several      // a batch
+	command      // for the mailbox itself
+)
+
+func kindOf(message any) kind {
+	switch message.(type) {
+	case *actor.PoisonPill, *actor.ReceiveTimeout:
+		return last
+	case Undelivered, Demand, *actor.DeadLetterResponse, *actor.Touch, *actor.Touched:
+		return first
+	case Produce:
+		return command
+	case actor.AutoReceiveMessage, actor.SystemMessage:
+		return first
 	case Laned, Expiring:
-		return Ordinary, false
+		return asking
+	case actor.MessageBatch:
+		return several
 	}
-	return Ordinary, true
+	return usual
 }
 
-// ask finds out about msg. What it calls may panic.
-func (b *box) ask(msg any) (f facts) {
-	var known bool
-	inner := actor.UnwrapEnvelopeMessage(msg)
-	if f.lane, known = b.sort(msg); known && f.lane == Urgent || trails(msg) {
-		return f
-	}
+// ask finds out about a message without its envelope. What it calls may panic.
+func (b *box) ask(inner any) (f facts) {
 	if l, ok := inner.(Laned); ok && l.Lane() == Urgent || b.protect != nil && b.protect(inner) {
 		f.lane = Urgent
 		return f
@@ -85,26 +97,4 @@ func (b *box) failed(reason any) (exits bool) {
 	b.faults.Add(1)
 	b.alert()
 	return exits
-}
-
-// late reports whether an Ordinary message of the intake is of no use any more.
-// It is called in a turn.
-func (b *box) late(msg any, lane Lane) (late bool) {
-	if lane == Urgent || b.shelf != nil {
-		return false
-	}
-	e, ok := actor.UnwrapEnvelopeMessage(msg).(Expiring)
-	if !ok {
-		return false
-	}
-	done := false
-	defer func() {
-		if !done && b.failed(recover()) { // this goroutine is ending, and has the turn
-			b.m.refuse(msg, ErrPanicked)
-			b.m.handOver()
-		}
-	}()
-	at := e.Deadline()
-	done = true
-	return !at.IsZero() && !time.Now().Before(at)
 }

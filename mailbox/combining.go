@@ -289,11 +289,11 @@ func (m *Combining) takeOver() {
 
 // PostUserMessage is called by proto.actor.
 func (m *Combining) PostUserMessage(msg any) {
-	if expandBatch(msg, m.PostUserMessage) {
-		return
-	}
 	if m.user != nil {
 		m.user.post(msg)
+		return
+	}
+	if expandBatch(msg, m.PostUserMessage) {
 		return
 	}
 	if m.cfg.Inline && m.word.CompareAndSwap(0, running) {

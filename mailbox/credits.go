@@ -101,7 +101,7 @@ func (b *box) enlist(msg Produce, sender *actor.PID) error {
 		c.by[key] = p
 		c.want(p)
 	}
-	looks := b.vacated(b.m.instant(), &e)
+	looks := b.vacated(b.now(), &e)
 	b.end(&e)
 	if looks {
 		b.m.announceOrdinary(false)
@@ -216,7 +216,7 @@ func (o obituaries) SendSystemMessage(_ *actor.PID, msg any) {
 	looks := false
 	if b.over == nil {
 		b.dropProducer(keyOf(t.Who))
-		looks = b.vacated(b.m.instant(), &e)
+		looks = b.vacated(b.now(), &e)
 		for _, p := range b.credit.by { // shares have grown
 			b.restock(p)
 		}

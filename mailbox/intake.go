@@ -1,9 +1,12 @@
 package mailbox
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bulwark-go/bulwark/mailbox/internal/shelf"
 )
 
 // intake is the queue of a user actor's mailbox that is first in, first out, and refuses
@@ -36,15 +39,16 @@ type sheaf struct {
 }
 
 type slip struct {
-	msg    any
-	passes uint32 // number of the gate that lets it through, or 0
+	msg      any
+	deadline shelf.Instant // 0 is none
+	passes   uint32        // number of the gate that lets it through, or 0
 }
 
 var sheaves = sync.Pool{New: func() any { return new(sheaf) }}
 
 // push adds a message, if fewer than capacity are queued. first says that there was
 // nothing untaken. q.mu is held.
-func (q *intake) push(msg any, passes uint32, capacity int, clock func() int64) (first, ok bool) {
+func (q *intake) push(s slip, capacity int, clock func() int64) (first, ok bool) {
 	if q.posted-q.served >= uint64(capacity) {
 		if q.served = q.done.Load(); q.posted-q.served >= uint64(capacity) {
 			return false, false
@@ -52,16 +56,16 @@ func (q *intake) push(msg any, passes uint32, capacity int, clock func() int64) 
 	}
 	q.posted++
 	if first = q.last == nil; first || q.last.n == perSheaf {
-		s := sheaves.Get().(*sheaf)
-		s.since = clock()
+		f := sheaves.Get().(*sheaf)
+		f.since = clock()
 		if first {
-			q.first = s
+			q.first = f
 		} else {
-			q.last.next = s
+			q.last.next = f
 		}
-		q.last = s
+		q.last = f
 	}
-	q.last.slips[q.last.n] = slip{msg, passes}
+	q.last.slips[q.last.n] = s
 	q.last.n++
 	return first, true
 }
@@ -145,50 +149,49 @@ func (q *intake) peekSince() (slip, bool) {
 	return q.took.slips[q.took.at], true
 }
 
-// take posts msg to the core's queue of its mailbox.
-func (b *box) take(msg any) error {
+// take queues a message in the intake.
+func (b *box) take(msg any, f facts) error {
 	m, q := b.m, &b.intake
+	s, capacity := slip{msg: msg, deadline: f.deadline}, b.capacity
+	if f.last {
+		capacity = math.MaxInt
+	}
 	q.mu.Lock()
 	if q.shut {
 		q.mu.Unlock()
-		return b.takeShut(msg)
+		return b.takeShut(s, capacity)
 	}
-	first, ok := q.push(msg, 0, b.capacity, m.clock)
-	return b.taken(msg, first, ok)
+	first, ok := q.push(s, capacity, m.clock)
+	q.mu.Unlock()
+	return b.taken(first, ok)
 }
 
-// taken unlocks the intake, and has the turn look at it.
-func (b *box) taken(msg any, first, ok bool) error {
-	m, q := b.m, &b.intake
-	if !ok && trails(msg) {
-		first, ok = q.push(msg, 0, int(^uint(0)>>1), m.clock)
-	}
-	q.mu.Unlock()
+// taken has the turn look at the intake, to which a message was added, or says why not.
+func (b *box) taken(first, ok bool) error {
 	switch {
 	case !ok:
-		m.refused.Add(1)
+		b.m.refused.Add(1)
 		return ErrFull
 	case first || b.inline: // else who came first is about to announce it, if that is no news
-		m.announce(ordinaryWaits)
+		b.m.announce(ordinaryWaits)
 	}
 	return nil
 }
 
 // takeShut is take while somebody may have to be refused, or while nobody can be.
-func (b *box) takeShut(msg any) error {
+func (b *box) takeShut(s slip, capacity int) (err error) {
 	m, q := b.m, &b.intake
-	passes, err := m.bar(msg, true, Ordinary)
-	if err != nil {
+	if s.passes, err = m.bar(s.msg, true, Ordinary); err != nil {
 		return err
 	}
-	capacity := b.capacity
-	if passes != 0 || !m.refusable(msg, true) {
-		capacity = int(^uint(0) >> 1)
+	if s.passes != 0 || !m.refusable(s.msg, true) {
+		capacity = math.MaxInt
 	}
 	q.mu.Lock()
-	first, ok := q.push(msg, passes, capacity, m.clock)
-	err = b.taken(msg, first, ok)
-	if err == nil && passes == 0 && m.word.Load()&(gated|closed) != 0 {
+	first, ok := q.push(s, capacity, m.clock)
+	q.mu.Unlock()
+	err = b.taken(first, ok)
+	if err == nil && s.passes == 0 && m.word.Load()&(gated|closed) != 0 {
 		m.PostSystemMessage(purge{})
 	}
 	return err
@@ -216,12 +219,15 @@ func (m *Combining) serveTaken() {
 	if m.tally.onHanded {
 		m.tally.handed++
 	}
-	m.serveMessage(s.msg, s.passes)
+	m.serveMessage(s.msg, s.passes, s.deadline)
 }
 
 // serveMessage runs the turn of an Ordinary message, or refuses it.
-func (m *Combining) serveMessage(msg any, by uint32) {
+func (m *Combining) serveMessage(msg any, by uint32, deadline shelf.Instant) {
 	passes, reason := m.mayServe(msg, true, by, Ordinary)
+	if deadline != 0 && !passes && reason == nil && deadline <= m.instant() {
+		reason = ErrExpired
+	}
 	if reason != nil {
 		m.turns++
 		m.refuse(msg, reason)

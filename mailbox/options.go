@@ -43,6 +43,7 @@ type settings struct {
 	inline           bool
 
 	simple bool // what a message is can be told without a function of the user's
+	timed  bool // what becomes of it depends on the time
 	faults []error
 }
 
@@ -63,6 +64,7 @@ func New(opts ...Option) (actor.MailboxProducer, error) {
 		return nil, err
 	}
 	s.simple = s.protect == nil && s.laneOf == nil && s.costOf == nil
+	s.timed = s.age > 0 || s.target > 0 || s.ttl > 0
 	return func() actor.Mailbox { return newUser(s) }, nil
 }
 

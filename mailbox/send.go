@@ -60,7 +60,8 @@ type waiter struct {
 }
 
 func (b *box) sendOne(ctx context.Context, msg any, w *waiter) error {
-	err := b.submit(msg, w)
+	inner := actor.UnwrapEnvelopeMessage(msg)
+	err := b.submit(msg, inner, kindOf(inner), w)
 	if !errors.Is(err, errParked) {
 		if err != nil {
 			b.count(err)
@@ -105,7 +106,7 @@ func (b *box) withdraw(w *waiter) bool {
 	}
 	b.parked.waiters.Remove(w.place)
 	w.place = nil
-	looks := b.admit(b.m.instant()) // those behind it may cost less
+	looks := b.admit(b.now()) // those behind it may cost less
 	b.mu.Unlock()
 	if looks {
 		b.m.announceOrdinary(false)

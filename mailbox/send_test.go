@@ -196,8 +196,13 @@ func TestSendSaysWhyAMessageCannotBeTaken(t *testing.T) {
 			to   *actor.PID
 			want error
 		}{
-			{plain, ErrForeign}, {pattern, ErrForeign}, {future.PID(), ErrForeign}, {nil, ErrForeign},
-			{actor.NewPID("elsewhere:1", "s"), ErrForeign}, {ended, ErrStopped}, {w.system.NewLocalPID("nobody"), ErrStopped},
+			{plain, ErrForeign},
+			{pattern, ErrForeign},
+			{future.PID(), ErrForeign},
+			{nil, ErrForeign},
+			{actor.NewPID("elsewhere:1", "s"), ErrForeign},
+			{ended, ErrStopped},
+			{w.system.NewLocalPID("nobody"), ErrStopped},
 		} {
 			for what, err := range map[string]error{
 				"Send": Send(ctx, root, c.to, "x"), "Pause": Pause(root, c.to), "Resume": Resume(root, c.to), "Close": Close(root, c.to),

@@ -127,12 +127,7 @@ func (m *Combining) fetched() {
 // that lets it through.
 func (m *Combining) mayServe(msg any, plain bool, by uint32, lane Lane) (passes bool, reason error) {
 	if w := m.word.Load(); w&barred != 0 {
-		if passes, reason = m.atGate(msg, plain, by, lane, w); passes || reason != nil {
-			return passes, reason
-		}
-	}
-	if m.user != nil && m.user.late(msg, lane) {
-		return false, ErrExpired
+		return m.atGate(msg, plain, by, lane, w)
 	}
 	return false, nil
 }

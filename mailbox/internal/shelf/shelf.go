@@ -62,9 +62,9 @@ type Shelf[M any] struct {
 	ready  uint64           // the lanes that are not empty
 	lanes  []lane[M]
 	last   queue[Item[M]] // those that nothing may overtake, and that nobody drops
-	count  int           // in lanes
-	cost   int64         // of those
-	number uint64        // of the last that came
+	count  int            // in lanes
+	cost   int64          // of those
+	number uint64         // of the last that came
 }
 
 type lane[M any] struct {
