@@ -58,7 +58,7 @@ func (c *Context) Expired() bool {
 		case o.Context == nil:
 			return false
 		case o.Err() != nil:
-			return context.Cause(o.Context) == c.cause
+			return any(context.Cause(o.Context)) == any(c.cause) // no other that matches it
 		}
 	}
 	return c.first()

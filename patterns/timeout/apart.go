@@ -1,0 +1,150 @@
+package timeout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// apart makes a call on a goroutine of its own, and leaves it there once the time is over.
+func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error {
+	w := &work{fork: call.Fork(), claim: make(chan struct{}, 1), done: make(chan struct{})}
+	t.begin(ctx, &w.attempt, p.limit)
+	go t.run(w)
+	select {
+	case <-w.done:
+	case <-w.Done():
+		if t.abandon(w) {
+			how, err := t.missed(ctx, w)
+			t.ends.Add(how)
+			return err
+		}
+		<-w.done
+	}
+	call.Adopt(w.fork)
+	return t.rejoin(ctx, call, w)
+}
+
+// work is a call on a goroutine of its own.
+type work struct {
+	attempt
+	stray
+	fork  patterns.Call
+	claim chan struct{} // whoever puts something in decides whether the caller waits
+	done  chan struct{} // closed if it does, once the fields below are set
+
+	err      error
+	panicked any
+	ending   ending
+}
+
+// ending is how a function came to its end.
+type ending uint8
+
+const (
+	exited ending = iota // by runtime.Goexit
+	panicked
+	returned
+)
+
+// run makes the call.
+func (t *Timeout) run(w *work) {
+	defer func() {
+		if w.ending != returned {
+			if w.panicked = recover(); w.panicked != nil {
+				w.ending = panicked
+			}
+		}
+		select {
+		case w.claim <- struct{}{}:
+			close(w.done)
+		default:
+			w.End()
+			said := ""
+			if w.ending == panicked {
+				said = text(w.panicked)
+			}
+			t.forget(w, said)
+		}
+	}()
+	w.err = w.fork.Try(&w.attempt)
+	w.ending = returned
+}
+
+// abandon reports whether the caller may go. If not, the function has ended, or there is no
+// room for one more, or nobody to say so: what is not counted is not bounded.
+func (t *Timeout) abandon(w *work) bool {
+	select {
+	case <-w.done: // in time after all
+		return false
+	default:
+	}
+	room, err := t.Consult(context.Background(), leave{&w.stray})
+	if err == nil && room == true {
+		select {
+		case w.claim <- struct{}{}:
+			return true
+		default: // it has ended meanwhile
+		}
+	}
+	if errors.Is(err, actors.ErrFailed) || room == true {
+		t.forget(w, "")
+	}
+	return false
+}
+
+// forget tells the actor that a function that was left behind, or may have been, has ended.
+// A turn that fails may have heard of it or not, so it is told again, which changes nothing.
+func (t *Timeout) forget(w *work, said string) {
+	for {
+		if _, err := t.Consult(context.Background(), left{&w.stray, said}); !errors.Is(err, actors.ErrFailed) {
+			return
+		}
+	}
+}
+
+// text is what a panic says, which is foreign code.
+func text(v any) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = fmt.Sprintf("%T", v)
+		}
+	}()
+	const most = 1024
+	s = fmt.Sprint(v)
+	return s[:min(len(s), most)]
+}
+
+// missed is judge for a call that was abandoned.
+func (t *Timeout) missed(ctx context.Context, w *work) (end, error) {
+	if !w.Expired() {
+		return cancelled, ctx.Err()
+	}
+	late := w.late
+	late.Abandoned = true
+	return timedOut, t.exceeded(&w.attempt, &late)
+}
+
+// rejoin ends a call on the caller's goroutine as it ended on its own.
+func (t *Timeout) rejoin(ctx context.Context, call patterns.Call, w *work) error {
+	how, err := succeeded, w.err
+	switch {
+	case w.ending != returned:
+		how = failed
+	case err != nil:
+		how, err = t.judge(ctx, call, &w.attempt, err)
+	}
+	w.End()
+	t.ends.Add(how)
+	switch w.ending {
+	case panicked:
+		panic(w.panicked)
+	case exited:
+		runtime.Goexit()
+	}
+	return err
+}

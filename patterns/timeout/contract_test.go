@@ -1,0 +1,14 @@
+package timeout
+
+import (
+	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+var (
+	_ actors.Machine[Config, Snapshot] = counting{}
+	_ actors.Consultant                = counting{}
+	_ actors.Planner                   = counting{}
+	_ patterns.Policy                  = (*Timeout)(nil)
+	_ patterns.Guard                   = (*Timeout)(nil)
+)

@@ -1,0 +1,182 @@
+package timeout
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/lazycontext"
+)
+
+// Timeout is a caller's handle on a timeout actor. It is safe for concurrent use, and is
+// used with patterns.Do and in pipelines. Snapshot, Reconfigure, Inspect, Stop and PID are
+// those of actors.Typed and actors.Handle.
+//
+// A call that is in time costs no message: callers go by the limit that the actor published
+// last, and only the late ones tell it.
+type Timeout struct {
+	*actors.Typed[Config, Snapshot]
+	terms *patterns.Terms
+	ends  *actors.Tallies // by end
+}
+
+// Spawn starts a timeout named name. The error names every bad field of cfg.
+func Spawn(guards *actors.Registry, name string, cfg Config, opts ...actors.Option) (*Timeout, error) {
+	spec, wrap := specify(cfg)
+	return actors.Spawn(guards, name, spec, wrap, opts...)
+}
+
+// GetOrSpawn returns the timeout of that name, or starts it. If there is one with another
+// Config, or a guard of another pattern, the error is actors.ErrConflict.
+func GetOrSpawn(guards *actors.Registry, name string, cfg Config, opts ...actors.Option) (*Timeout, error) {
+	spec, wrap := specify(cfg)
+	return actors.GetOrSpawn(guards, name, spec, wrap, opts...)
+}
+
+// Get returns the timeout of that name, if there is one.
+func Get(guards *actors.Registry, name string) (*Timeout, bool) {
+	return actors.Find[*Timeout](guards, name)
+}
+
+// All iterates over the registry's timeouts in the order of their names.
+func All(guards *actors.Registry) iter.Seq2[string, *Timeout] { return actors.Each[*Timeout](guards) }
+
+// specify returns the spec of an actor, and how a handle on it is made. They share the
+// tallies.
+func specify(cfg Config) (actors.Spec[Config, Snapshot], func(*actors.Typed[Config, Snapshot]) *Timeout) {
+	if cfg.Validate() == nil { // a Config that spells its defaults out is the same; a fault names what was given
+		cfg = cfg.withDefaults()
+	}
+	ends := actors.NewTallies(kinds)
+	spec := actors.Spec[Config, Snapshot]{
+		Pattern: pattern, Config: cfg, Validate: cfg.successor, OnFailure: cfg.OnFailure,
+		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
+			return counting{NewMachine(Params{Name: o.Name, Origin: o.Time, Now: o.Now, Config: cfg}), ends}
+		},
+	}
+	return spec, func(typed *actors.Typed[Config, Snapshot]) *Timeout {
+		t := &Timeout{Typed: typed, ends: ends, terms: new(patterns.Terms)}
+		if given := typed.Terms(); given != nil {
+			*t.terms = *given
+		}
+		t.terms.Policy = t
+		return t
+	}
+}
+
+// Terms hands whole calls to the timeout.
+func (t *Timeout) Terms() *patterns.Terms { return t.terms }
+
+// Acquire returns patterns.ErrPolicy: a timeout grants no permits.
+func (t *Timeout) Acquire(context.Context) (patterns.Permit, error) {
+	return patterns.Permit{}, patterns.ErrPolicy
+}
+
+// AcquireFor returns patterns.ErrPolicy.
+func (t *Timeout) AcquireFor(context.Context, patterns.Request) (patterns.Permit, error) {
+	return patterns.Permit{}, patterns.ErrPolicy
+}
+
+// TryAcquire returns patterns.ErrPolicy.
+func (t *Timeout) TryAcquire() (patterns.Permit, error) {
+	return patterns.Permit{}, patterns.ErrPolicy
+}
+
+// TryAcquireFor returns patterns.ErrPolicy.
+func (t *Timeout) TryAcquireFor(patterns.Request) (patterns.Permit, error) {
+	return patterns.Permit{}, patterns.ErrPolicy
+}
+
+// attempt is one call: its context, and the error that this ends with.
+type attempt struct {
+	lazycontext.Context
+	late Error
+}
+
+// begin starts the clock.
+func (t *Timeout) begin(ctx context.Context, a *attempt, limit time.Duration) {
+	a.late = Error{Name: t.Name(), After: limit, Elapsed: limit}
+	a.Begin(ctx, time.Now().Add(limit), &a.late)
+}
+
+// Around implements patterns.Policy.
+func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
+	if err := ctx.Err(); err != nil {
+		t.ends.Add(cancelled)
+		return err
+	}
+	p := t.Plan().(*plan)
+	if err := t.door(p); err != nil {
+		t.ends.Add(refused)
+		return t.terms.Rejected(err)
+	}
+	if p.apart {
+		return t.apart(ctx, call, p)
+	}
+	a := new(attempt)
+	t.begin(ctx, a, p.limit)
+	how := failed // should it unwind
+	defer func() {
+		a.End()
+		t.ends.Add(how)
+	}()
+	err := call.Try(a)
+	if err != nil {
+		how, err = t.judge(ctx, call, a, err)
+		return err
+	}
+	how = succeeded
+	return nil
+}
+
+// door returns the refusal of a call that is not to be made.
+func (t *Timeout) door(p *plan) error {
+	if p.refusal != nil {
+		return p.refusal
+	}
+	return t.Absent()
+}
+
+// Is matches ErrTimeout and context.DeadlineExceeded.
+func (e *Error) Is(target error) bool {
+	return target == ErrTimeout || target == context.DeadlineExceeded
+}
+
+// judge says what an attempt that returned err was, and what the caller gets.
+func (t *Timeout) judge(ctx context.Context, call patterns.Call, a *attempt, err error) (end, error) {
+	switch {
+	case !call.Began() && errors.Is(err, patterns.ErrRejected):
+		return refused, err
+	case a.Expired() && of(&a.late, err):
+		late := a.late
+		if any(err) != any(context.DeadlineExceeded) && any(err) != any(&a.late) { // it says more
+			late.Err = err
+		}
+		return timedOut, t.exceeded(a, &late)
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+		return cancelled, err
+	}
+	return failed, err
+}
+
+// of reports whether err comes of the deadline whose error is late, which has passed. That
+// of a timeout inside or outside does not.
+func of(late *Error, err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e == late
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// exceeded completes the caller's error, and tells the actor.
+func (t *Timeout) exceeded(a *attempt, e *Error) *Error {
+	at, _ := a.Deadline()
+	e.Elapsed = e.After + time.Since(at)
+	// A question that is lost costs an event a number.
+	_ = t.Tell(late{})
+	return e
+}
