@@ -43,6 +43,7 @@ const buckets = 4
 func NewTimeout(c TimeoutConfig) Timeout {
 	return Timeout{
 		cfg: c, latency: newEstimate(c.Window, c.Quantile, c.MinSamples), recent: window.NewBuckets(c.Window, buckets),
+		settled: math.MinInt64,
 	}
 }
 
@@ -56,7 +57,7 @@ func (t *Timeout) Succeeded(now patterns.Instant, elapsed time.Duration) {
 // Expired counts a call that was given up after the time that it had.
 func (t *Timeout) Expired(now patterns.Instant, after time.Duration) {
 	t.latency.censored(now, after)
-	if t.doubled > 0 && now <= t.settled {
+	if now <= t.settled {
 		return // it has shown already that the timeout was too short
 	}
 	t.recent.Add(now, 1, true, false)
