@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,26 +38,14 @@ import (
 //
 // Any step may be repeated: a*4. After each, the invariants must hold.
 type script struct {
-	*host
-	t      *testing.T
-	labels int
-	step   string
+	machinetest.Steps[*Machine]
+	t *testing.T
 }
 
 func run(t *testing.T, c Config, line string) *script {
 	t.Helper()
-	s := &script{host: newHost(t, c), t: t}
-	for _, step := range strings.Fields(line) {
-		step, times, repeated := strings.Cut(step, "*")
-		n := 1
-		if repeated {
-			n = s.number(times)
-		}
-		for range n {
-			s.step = step
-			s.do(step)
-		}
-	}
+	s := &script{Steps: machinetest.NewSteps(t, newHost(t, c)), t: t}
+	s.Run(line, s.do)
 	return s
 }
 
@@ -67,9 +54,10 @@ func (s *script) do(step string) {
 	name, arg, _ := strings.Cut(step, ":")
 	r := patterns.Request{}
 	if arg != "" {
-		r.Weight = s.number(arg)
+		r.Weight = s.Number(arg)
 	}
 	switch {
+	case s.Do(step):
 	case name == "a", name == "w", name == "x", name == "xh":
 		s.acquire(name, r)
 	case name == "t", name == "tx":
@@ -79,85 +67,42 @@ func (s *script) do(step string) {
 		r.Priority = patterns.High
 		s.acquire(name[1:], r)
 	case name == "sw", name == "sx":
-		s.labels++
-		if got, err := s.Stand(s.labels, r); (got == machinetest.Queued) != (name == "sw") {
-			s.fail("%s: %v", got, err)
+		s.Callers++
+		if got, err := s.Stand(s.Callers, r); (got == machinetest.Queued) != (name == "sw") {
+			s.Fail("%s: %v", got, err)
 		}
 	case step == "hot", step == "calm":
-		s.same(map[bool]string{true: "hot", false: "calm"}[s.M.hot])
-	case step == "reset":
-		s.Operator(func(now patterns.Instant) {
-			if err := s.M.Operate(now, patterns.Operation{Kind: patterns.Reset}); err != nil {
-				s.fail("%v", err)
-			}
-		})
+		s.Same(map[bool]string{true: "hot", false: "calm"}[s.M.hot])
 	case step == "none", slices.Contains([]string{"high", "low"}, strings.Split(step, ",")[0]):
 		if got := strings.Join(marks(s.Drained()), ","); got != strings.TrimPrefix(step, "none") {
-			s.fail("events %q", got)
+			s.Fail("events %q", got)
 		}
-	case strings.HasPrefix(step, "l="):
-		s.Operator(func(now patterns.Instant) { s.same("l=" + strconv.Itoa(s.M.Lease(now, 64))) })
 	case strings.HasPrefix(step, "max="):
 		m := strings.Split(step[4:], "/")
 		s.Operator(func(now patterns.Instant) {
-			s.M.Reconfigure(now, Config{MaxPending: s.number(m[0]), HighWater: s.number(m[1]), LowWater: s.number(m[2]), MaxWaiting: s.M.cfg.MaxWaiting})
+			s.M.Reconfigure(now, Config{MaxPending: s.Number(m[0]), HighWater: s.Number(m[1]), LowWater: s.Number(m[2]), MaxWaiting: s.M.cfg.MaxWaiting})
 		})
 	case strings.HasPrefix(step, "wait="):
 		s.Operator(func(now patterns.Instant) {
-			s.M.Reconfigure(now, with(s.M.cfg, func(c *Config) { c.MaxWaiting = s.number(step[5:]) }))
+			s.M.Reconfigure(now, with(s.M.cfg, func(c *Config) { c.MaxWaiting = s.Number(step[5:]) }))
 		})
+	case step[0] == 'n':
+		s.Same(fmt.Sprintf("n%d", s.M.pending))
 	default:
-		s.more(step)
-	}
-}
-
-func (s *script) more(step string) {
-	s.t.Helper()
-	arg := step[1:]
-	switch step[0] {
-	case 'd':
-		s.end(arg, patterns.Success)
-	case 'r':
-		s.end(arg, patterns.Ignored)
-	case 'c':
-		if !s.Cancel(s.number(arg)) {
-			s.fail("does not wait")
-		}
-	case 'g':
-		var got []string
-		for _, label := range s.Taken() {
-			got = append(got, strconv.Itoa(label))
-		}
-		s.same("g" + strings.Join(got, ","))
-	case 'n':
-		s.same(fmt.Sprintf("n%d", s.M.pending))
-	case 'q':
-		s.same(fmt.Sprintf("q%d", len(s.Queue)))
-	case 'e':
-		s.same(fmt.Sprintf("e%d", s.M.Epoch()))
-	case 'L':
-		s.Operator(func(now patterns.Instant) { s.M.SettleLease(now, 1, patterns.Tally{Unused: s.number(arg)}) })
-	case '+':
-		d, err := time.ParseDuration(arg)
-		if err != nil {
-			s.fail("%v", err)
-		}
-		s.Pass(d)
-	default:
-		s.fail("unknown step")
+		s.Fail("unknown step")
 	}
 }
 
 func (s *script) acquire(want string, r patterns.Request) {
 	s.t.Helper()
-	s.labels++
+	s.Callers++
 	s.Taken()
-	got, err := s.Acquire(s.labels, r)
+	got, err := s.Acquire(s.Callers, r)
 	kind := map[string]string{machinetest.Granted: "a", machinetest.Queued: "w", machinetest.Rejected: "x"}[got]
 	if weight, ok := errors.AsType[*WeightError](err); ok {
 		kind = "xh"
 		if weight.Weight != r.Weight || weight.Limit != s.M.limit || weight.Name != "v" || errors.Is(err, ErrPressure) || !errors.Is(err, patterns.ErrInvalidRequest) {
-			s.fail("error %+v", weight)
+			s.Fail("error %+v", weight)
 		}
 	} else if full, ok := errors.AsType[*PressureError](err); ok {
 		want := PressureError{Name: "v", Cause: CauseHot, Pending: s.M.pending, Limit: s.M.limit}
@@ -168,56 +113,20 @@ func (s *script) acquire(want string, r patterns.Request) {
 			want.Cause, want.Waiting = CauseQueue, len(s.Queue)
 		}
 		if *full != want || !errors.Is(err, ErrPressure) || err.Error() == "" {
-			s.fail("error %+v, want %+v", full, want)
+			s.Fail("error %+v, want %+v", full, want)
 		}
 	} else if err != nil {
-		s.fail("%v", err)
+		s.Fail("%v", err)
 	}
 	if err != nil && !errors.Is(err, patterns.ErrRejected) {
-		s.fail("%v is no refusal", err)
+		s.Fail("%v is no refusal", err)
 	}
 	if kind != want {
-		s.fail("%s: %v", got, err)
+		s.Fail("%s: %v", got, err)
 	}
 	if kind == "a" {
 		s.Taken()
 	}
-}
-
-func (s *script) end(which string, o patterns.Outcome) {
-	s.t.Helper()
-	labels := s.Labels()
-	if len(labels) == 0 {
-		s.fail("nothing is out")
-	}
-	label := labels[0]
-	if which != "" {
-		label = s.number(which)
-	}
-	if !s.End(label, o) {
-		s.fail("is not out")
-	}
-}
-
-func (s *script) same(got string) {
-	s.t.Helper()
-	if got != s.step {
-		s.fail("got %s", got)
-	}
-}
-
-func (s *script) number(text string) int {
-	s.t.Helper()
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		s.fail("%v", err)
-	}
-	return n
-}
-
-func (s *script) fail(format string, args ...any) {
-	s.t.Helper()
-	s.t.Fatalf("step %q at %v: %s", s.step, time.Duration(s.Now), fmt.Sprintf(format, args...))
 }
 
 // small is hot at 4 of 5 and calm at 1.
@@ -304,7 +213,7 @@ func TestAnEventKnowsWhenItHappened(t *testing.T) {
 	}
 	s.Now = s.Now.Add(time.Second)
 	for range 3 {
-		s.end("", patterns.Success)
+		s.EndOf("", patterns.Success)
 	}
 	got = s.Drained()
 	if len(got) != 1 || got[0].(Pressure) != (Pressure{Name: "v", Pending: 1, Limit: 5, After: time.Second, Epoch: 2, At: origin.Add(5*time.Second + 1)}) {
@@ -407,12 +316,12 @@ func TestTheClockIsReadAsLongAsSomebodyWaits(t *testing.T) {
 			t.Error("nobody reads the clock")
 		}
 		for step := range strings.FieldsSeq(leave) {
-			s.step = step
+			s.Step = step
 			if step == "g4" {
 				s.do("d3")
 				s.do("d2")
 			}
-			s.step = step
+			s.Step = step
 			s.do(step)
 		}
 		if leave[0] == 'c' && !s.M.Timeless() {
@@ -458,7 +367,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("after a reset %+v", got)
 	}
 	for range 3 {
-		s.end("", patterns.Success)
+		s.EndOf("", patterns.Success)
 	}
 	if got = s.M.Snapshot(s.Now, counts); got.Waits.Count() != 1 {
 		t.Errorf("waits %+v", got.Waits)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,26 +41,14 @@ import (
 //
 // Any step may be repeated: a*4. After each, the invariants must hold.
 type script struct {
-	*host
-	t      *testing.T
-	labels int
-	step   string
+	machinetest.Steps[*Machine]
+	t *testing.T
 }
 
 func run(t *testing.T, c Config, line string) *script {
 	t.Helper()
-	s := &script{host: newHost(t, c), t: t}
-	for _, step := range strings.Fields(line) {
-		step, times, repeated := strings.Cut(step, "*")
-		n := 1
-		if repeated {
-			n = s.number(times)
-		}
-		for range n {
-			s.step = step
-			s.do(step)
-		}
-	}
+	s := &script{Steps: machinetest.NewSteps(t, newHost(t, c)), t: t}
+	s.Run(line, s.do)
 	return s
 }
 
@@ -71,38 +58,31 @@ func (s *script) do(step string) {
 	name, weight, _ := strings.Cut(name, ":")
 	r := patterns.Request{Key: key}
 	if name != "ev" && weight != "" {
-		r.Weight = s.number(weight)
+		r.Weight = s.Number(weight)
 	}
 	switch {
+	case s.Do(step):
 	case slices.Contains([]string{"a", "w", "x", "xp", "xh"}, name):
 		s.acquire(name, r)
 	case name == "ha", name == "hw":
 		r.Priority = patterns.High
 		s.acquire(name[1:], r)
 	case name == "sw", name == "sx":
-		s.labels++
-		if got, err := s.Stand(s.labels, r); (got == machinetest.Queued) != (name == "sw") {
-			s.fail("%s: %v", got, err)
+		s.Callers++
+		if got, err := s.Stand(s.Callers, r); (got == machinetest.Queued) != (name == "sw") {
+			s.Fail("%s: %v", got, err)
 		}
 	case name == "t", name == "tx":
 		r.NoWait = true
 		s.acquire(map[string]string{"t": "a", "tx": "x"}[name], r)
 	case step == "sat", step == "ok":
-		s.same(map[bool]string{true: "sat", false: "ok"}[s.M.main.saturated])
-	case step == "reset":
-		s.Operator(func(now patterns.Instant) {
-			if err := s.M.Operate(now, patterns.Operation{Kind: patterns.Reset}); err != nil {
-				s.fail("%v", err)
-			}
-		})
+		s.Same(map[bool]string{true: "sat", false: "ok"}[s.M.main.saturated])
 	case name == "ev":
-		s.same("ev:" + short(s.Drained()))
-	case strings.HasPrefix(step, "l="):
-		s.Operator(func(now patterns.Instant) { s.same("l=" + strconv.Itoa(s.M.Lease(now, 64))) })
+		s.Same("ev:" + short(s.Drained()))
 	case strings.Contains(step, "="):
 		field, value, _ := strings.Cut(step, "=")
 		c := s.M.cfg
-		*map[string]*int{"max": &c.MaxConcurrent, "wait": &c.MaxWaiting, "parts": &c.MaxPartitions}[field] = s.number(value)
+		*map[string]*int{"max": &c.MaxConcurrent, "wait": &c.MaxWaiting, "parts": &c.MaxPartitions}[field] = s.Number(value)
 		if c.MaxWaiting == 0 {
 			c.MaxWait = 0
 		}
@@ -129,40 +109,17 @@ func short(events []patterns.Event) string {
 
 func (s *script) more(step string) {
 	s.t.Helper()
-	arg := step[1:]
 	switch step[0] {
-	case 'd':
-		s.end(arg, patterns.Success)
-	case 'r':
-		s.end(arg, patterns.Ignored)
-	case 'c':
-		if !s.Cancel(s.number(arg)) {
-			s.fail("does not wait")
-		}
-	case 'g':
-		s.same("g" + join(s.Taken()))
 	case 'y':
-		s.same("y" + join(s.refused()))
+		s.Same("y" + machinetest.Join(s.refused()))
 	case 'n':
-		s.same(fmt.Sprintf("n%d", s.M.taken()))
-	case 'q':
-		s.same(fmt.Sprintf("q%d", len(s.Queue)))
+		s.Same(fmt.Sprintf("n%d", s.M.taken()))
 	case 'p':
-		s.same(fmt.Sprintf("p%d", s.M.used))
+		s.Same(fmt.Sprintf("p%d", s.M.used))
 	case 'k':
-		s.same(fmt.Sprintf("k%d", s.M.peak))
-	case 'e':
-		s.same(fmt.Sprintf("e%d", s.M.Epoch()))
-	case 'L':
-		s.Operator(func(now patterns.Instant) { s.M.SettleLease(now, 1, patterns.Tally{Unused: s.number(arg)}) })
-	case '+':
-		d, err := time.ParseDuration(arg)
-		if err != nil {
-			s.fail("%v", err)
-		}
-		s.Pass(d)
+		s.Same(fmt.Sprintf("k%d", s.M.peak))
 	default:
-		s.fail("unknown step")
+		s.Fail("unknown step")
 	}
 }
 
@@ -172,7 +129,7 @@ func (s *script) refused() (labels []int) {
 		full, _ := errors.AsType[*FullError](r.Err)
 		heavy, _ := errors.AsType[*WeightError](r.Err)
 		if (full == nil || full.Cause != CauseMaxWait) && heavy == nil {
-			s.fail("%d: %v", r.Label, r.Err)
+			s.Fail("%d: %v", r.Label, r.Err)
 		}
 		labels = append(labels, r.Label)
 	}
@@ -180,17 +137,9 @@ func (s *script) refused() (labels []int) {
 	return labels
 }
 
-func join(labels []int) string {
-	var text []string
-	for _, l := range labels {
-		text = append(text, strconv.Itoa(l))
-	}
-	return strings.Join(text, ",")
-}
-
 func (s *script) acquire(want string, r patterns.Request) {
 	s.t.Helper()
-	s.labels++
+	s.Callers++
 	s.Taken()
 	waiting := 0
 	for _, w := range s.Queue {
@@ -198,12 +147,12 @@ func (s *script) acquire(want string, r patterns.Request) {
 			waiting++
 		}
 	}
-	got, err := s.Acquire(s.labels, r)
+	got, err := s.Acquire(s.Callers, r)
 	kind := map[string]string{machinetest.Granted: "a", machinetest.Queued: "w", machinetest.Rejected: "x"}[got]
 	if weight, ok := errors.AsType[*WeightError](err); ok {
 		kind = "xh"
 		if *weight != (WeightError{"b", r.Weight, s.M.limit}) || errors.Is(err, ErrFull) || !errors.Is(err, patterns.ErrInvalidRequest) {
-			s.fail("error %+v", weight)
+			s.Fail("error %+v", weight)
 		}
 	} else if full, ok := errors.AsType[*FullError](err); ok {
 		want := FullError{Name: "b", Cause: CauseSlots, Limit: s.M.limit}
@@ -220,56 +169,20 @@ func (s *script) acquire(want string, r patterns.Request) {
 			want.Cause, want.Waiting = CauseQueue, waiting
 		}
 		if *full != want || !errors.Is(err, ErrFull) || err.Error() == "" {
-			s.fail("error %+v, want %+v", full, want)
+			s.Fail("error %+v, want %+v", full, want)
 		}
 	} else if err != nil {
-		s.fail("%v", err)
+		s.Fail("%v", err)
 	}
 	if err != nil && !errors.Is(err, patterns.ErrRejected) {
-		s.fail("%v is no refusal", err)
+		s.Fail("%v is no refusal", err)
 	}
 	if kind != want {
-		s.fail("%s: %v", got, err)
+		s.Fail("%s: %v", got, err)
 	}
 	if kind == "a" {
 		s.Taken()
 	}
-}
-
-func (s *script) end(which string, o patterns.Outcome) {
-	s.t.Helper()
-	labels := s.Labels()
-	if len(labels) == 0 {
-		s.fail("nothing is out")
-	}
-	label := labels[0]
-	if which != "" {
-		label = s.number(which)
-	}
-	if !s.End(label, o) {
-		s.fail("is not out")
-	}
-}
-
-func (s *script) same(got string) {
-	s.t.Helper()
-	if got != s.step {
-		s.fail("got %s", got)
-	}
-}
-
-func (s *script) number(text string) int {
-	s.t.Helper()
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		s.fail("%v", err)
-	}
-	return n
-}
-
-func (s *script) fail(format string, args ...any) {
-	s.t.Helper()
-	s.t.Fatalf("step %q at %v: %s", s.step, time.Duration(s.Now), fmt.Sprintf(format, args...))
 }
 
 func with(c Config, change func(*Config)) Config {

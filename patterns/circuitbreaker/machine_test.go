@@ -3,12 +3,12 @@ package circuitbreaker
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
 )
 
 // origin is the wall time of Instant 0 in all tests.
@@ -38,34 +38,28 @@ func newTestMachine(c Config) *Machine {
 //
 // Any step may be repeated: f*4. After each, the invariants must hold.
 type script struct {
+	*machinetest.Script
 	t       *testing.T
 	m       *Machine
 	now     patterns.Instant
 	lastID  uint64
 	permits map[string]patterns.PermitID
-	step    string
 }
 
 func newScript(t *testing.T, m *Machine) *script {
-	return &script{t: t, m: m, permits: map[string]patterns.PermitID{}}
+	s := &script{t: t, m: m, permits: map[string]patterns.PermitID{}}
+	s.Script = machinetest.NewScript(t, &s.now)
+	return s
 }
 
 func (s *script) run(line string) {
 	s.t.Helper()
-	for _, step := range strings.Fields(line) {
-		step, times, repeated := strings.Cut(step, "*")
-		n := 1
-		if repeated {
-			n = s.number(times)
+	s.Run(line, func(step string) {
+		s.do(step)
+		if err := s.m.Check(); err != nil {
+			s.Fail("%v", err)
 		}
-		for range n {
-			s.step = step
-			s.do(step)
-			if err := s.m.Check(); err != nil {
-				s.fail("%v", err)
-			}
-		}
-	}
+	})
 }
 
 func (s *script) do(step string) {
@@ -80,28 +74,28 @@ func (s *script) do(step string) {
 		kind, bound, _ := strings.Cut(step, ":")
 		s.operate(kind, bound)
 	case strings.HasPrefix(step, "ramping="):
-		s.same(fmt.Sprintf("ramping=%v", s.snapshot().Ramping))
+		s.Same(fmt.Sprintf("ramping=%v", s.snapshot().Ramping))
 	case strings.HasPrefix(step, "n="):
 		snap := s.snapshot()
-		s.same(fmt.Sprintf("n=%d/%d/%d", snap.Calls, snap.Failures, snap.Slow))
+		s.Same(fmt.Sprintf("n=%d/%d/%d", snap.Calls, snap.Failures, snap.Slow))
 	case strings.HasPrefix(step, "in="):
 		snap := s.snapshot()
-		s.same(fmt.Sprintf("in=%d/%d", snap.ConsecutiveFailures, snap.ConsecutiveSuccesses))
+		s.Same(fmt.Sprintf("in=%d/%d", snap.ConsecutiveFailures, snap.ConsecutiveSuccesses))
 	case c == 'e':
-		s.same(fmt.Sprintf("e%d", s.m.Epoch()))
+		s.Same(fmt.Sprintf("e%d", s.m.Epoch()))
 	case c == '=':
 		state, _, cause := strings.Cut(name, "/")
 		if cause {
-			s.same(fmt.Sprintf("=%v/%s", s.m.state, s.m.cause))
+			s.Same(fmt.Sprintf("=%v/%s", s.m.state, s.m.cause))
 		} else if state != s.m.state.String() {
-			s.fail("state is %v, by %s", s.m.state, s.m.cause)
+			s.Fail("state is %v, by %s", s.m.state, s.m.cause)
 		}
 	case c == '+':
-		s.now = s.now.Add(s.duration(name))
+		s.now = s.now.Add(s.Duration(name))
 	case c == '-':
-		s.now = s.now.Add(-s.duration(name))
+		s.now = s.now.Add(-s.Duration(name))
 	case c == 'w':
-		s.same("w" + s.until(s.m.Wake()))
+		s.Same("w" + s.until(s.m.Wake()))
 	case c == 'x':
 		s.refused(name)
 	case c == 'a':
@@ -121,10 +115,10 @@ func (s *script) acquire() patterns.PermitID {
 	s.lastID++
 	d := s.m.Acquire(s.now, s.lastID, &patterns.Request{})
 	if d.Verdict != patterns.Grant || d.Err != nil {
-		s.fail("not granted: %v", d.Err)
+		s.Fail("not granted: %v", d.Err)
 	}
 	if d.Epoch != s.m.Epoch() {
-		s.fail("granted in epoch %d, which is %d", d.Epoch, s.m.Epoch())
+		s.Fail("granted in epoch %d, which is %d", d.Epoch, s.m.Epoch())
 	}
 	return patterns.PermitID{Epoch: d.Epoch, ID: s.lastID}
 }
@@ -137,7 +131,7 @@ func (s *script) report(p patterns.PermitID, kind byte, want bool) {
 	}
 	o, ok := outcomes[kind]
 	if !ok {
-		s.fail("unknown step")
+		s.Fail("unknown step")
 	}
 	elapsed := s.m.cfg.SlowCall // exactly as long is not slow
 	if kind < 'a' {
@@ -146,10 +140,10 @@ func (s *script) report(p patterns.PermitID, kind byte, want bool) {
 	before := s.m.Snapshot(s.now, patterns.Counts{})
 	counted, _ := s.m.Report(s.now, p, o, elapsed)
 	if counted != want {
-		s.fail("counted is %v in state %v", counted, s.m.state)
+		s.Fail("counted is %v in state %v", counted, s.m.state)
 	}
 	if after := s.m.Snapshot(s.now, patterns.Counts{}); !counted && after != before {
-		s.fail("a stale report changed %+v to %+v", before, after)
+		s.Fail("a stale report changed %+v to %+v", before, after)
 	}
 }
 
@@ -159,7 +153,7 @@ func (s *script) refused(want string) {
 	d := s.m.Acquire(s.now, s.lastID, &patterns.Request{})
 	refusal, ok := errors.AsType[*OpenError](d.Err)
 	if d.Verdict != patterns.Refuse || !ok {
-		s.fail("verdict %v, error %v", d.Verdict, d.Err)
+		s.Fail("verdict %v, error %v", d.Verdict, d.Err)
 	}
 	got := ""
 	if strings.Contains(want, ":") {
@@ -172,9 +166,9 @@ func (s *script) refused(want string) {
 		}
 		got += s.until(until)
 	}
-	s.same("x" + got)
+	s.Same("x" + got)
 	if refusal.State != s.m.state || refusal.Name != "b" {
-		s.fail("refusal is %+v", refusal)
+		s.Fail("refusal is %+v", refusal)
 	}
 }
 
@@ -186,14 +180,14 @@ func (s *script) operate(kind, bound string) {
 	}
 	k, ok := kinds[kind]
 	if !ok {
-		s.fail("unknown step")
+		s.Fail("unknown step")
 	}
 	op := patterns.Operation{Kind: k, Note: "note"}
 	if bound != "" {
-		op.For = s.duration(bound)
+		op.For = s.Duration(bound)
 	}
 	if err := s.m.Operate(s.now, op); err != nil {
-		s.fail("%v", err)
+		s.Fail("%v", err)
 	}
 }
 
@@ -208,36 +202,6 @@ func (s *script) until(at patterns.Instant) string {
 		text = strings.TrimSuffix(text, "0s")
 	}
 	return "@" + text
-}
-
-func (s *script) same(got string) {
-	s.t.Helper()
-	if got != s.step {
-		s.fail("got %s", got)
-	}
-}
-
-func (s *script) duration(text string) time.Duration {
-	s.t.Helper()
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		s.fail("%v", err)
-	}
-	return d
-}
-
-func (s *script) number(text string) int {
-	s.t.Helper()
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		s.fail("%v", err)
-	}
-	return n
-}
-
-func (s *script) fail(format string, args ...any) {
-	s.t.Helper()
-	s.t.Fatalf("step %q at %v: %s", s.step, time.Duration(s.now), fmt.Sprintf(format, args...))
 }
 
 type scenario struct {

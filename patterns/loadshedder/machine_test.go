@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/machinetest"
@@ -39,14 +38,14 @@ import (
 // Priorities are b, l, n, h and c. Any step may be repeated: a*4. After each, the
 // invariants must hold.
 type script struct {
-	*host
-	t      *testing.T
-	labels int
-	step   string
-	left   bool // somebody left the queue
+	machinetest.Steps[*Machine]
+	t    *testing.T
+	left bool // somebody left the queue
 }
 
-func newScript(t *testing.T, c Config) *script { return &script{host: newHost(t, c), t: t} }
+func newScript(t *testing.T, c Config) *script {
+	return &script{Steps: machinetest.NewSteps(t, newHost(t, c)), t: t}
+}
 
 func run(t *testing.T, c Config, line string) *script {
 	t.Helper()
@@ -57,44 +56,37 @@ func run(t *testing.T, c Config, line string) *script {
 
 func (s *script) run(line string) {
 	s.t.Helper()
-	for _, step := range strings.Fields(line) {
-		step, times, repeated := strings.Cut(step, "*")
-		n := 1
-		if repeated {
-			n = s.number(times)
-		}
-		for range n {
-			s.step = step
-			s.do(step)
-		}
-	}
+	s.Run(line, s.do)
 }
 
 func (s *script) do(step string) {
 	s.t.Helper()
 	switch {
 	case step == "calm" || step == "strain":
-		s.same(map[bool]string{true: "calm", false: "strain"}[s.M.calm])
+		s.Same(map[bool]string{true: "calm", false: "strain"}[s.M.calm])
 	case step == "reset":
 		s.operate(patterns.Reset, "")
+	case s.Do(step):
+		s.left = s.left || step[0] == 'c'
+		if step[0] == 'q' && !s.left && s.M.queue.waiting != len(s.Queue) { // it notices who leaves when somebody joins
+			s.Fail("thinks that %d wait", s.M.queue.waiting)
+		}
 	case strings.HasPrefix(step, "ev:"):
-		s.same("ev:" + short(s.Drained()))
+		s.Same("ev:" + short(s.Drained()))
 	case strings.HasPrefix(step, "lv:"):
-		s.same("lv:" + s.M.level.now(s.M.inFlight).String())
-	case strings.HasPrefix(step, "l="):
-		s.Operator(func(now patterns.Instant) { s.same("l=" + strconv.Itoa(s.M.Lease(now, 64))) })
+		s.Same("lv:" + s.M.level.now(s.M.inFlight).String())
 	case step == "cpu!":
-		observe(s.host, Observation{Readings: []Reading{{Signal: CPU, Err: errors.New("no such file")}}})
+		observe(s.Host, Observation{Readings: []Reading{{Signal: CPU, Err: errors.New("no such file")}}})
 	case strings.HasPrefix(step, "cpu="):
 		v, err := strconv.ParseFloat(step[4:], 64)
 		if err != nil {
-			s.fail("%v", err)
+			s.Fail("%v", err)
 		}
-		observe(s.host, read(CPU, v))
+		observe(s.Host, read(CPU, v))
 	case strings.HasPrefix(step, "max="), strings.HasPrefix(step, "queue="):
 		c := s.M.cfg
 		field, value, _ := strings.Cut(step, "=")
-		*map[string]*int{"max": &c.MaxInFlight, "queue": &c.MaxQueue}[field] = s.number(value)
+		*map[string]*int{"max": &c.MaxInFlight, "queue": &c.MaxQueue}[field] = s.Number(value)
 		s.Operator(func(now patterns.Instant) { s.M.Reconfigure(now, c) })
 	default:
 		name, after, _ := strings.Cut(step, ":")
@@ -114,11 +106,11 @@ func (s *script) do(step string) {
 func (s *script) operate(kind patterns.OperationKind, after string) {
 	op := patterns.Operation{Kind: kind, Note: "why"}
 	if after != "" {
-		op.For = s.duration(after)
+		op.For = s.Duration(after)
 	}
 	s.Operator(func(now patterns.Instant) {
 		if err := s.M.Operate(now, op); err != nil {
-			s.fail("%v", err)
+			s.Fail("%v", err)
 		}
 	})
 }
@@ -139,22 +131,22 @@ func (s *script) ask(step string) bool {
 	}
 	r := patterns.Request{Key: key, NoWait: name[0] == 't'}
 	if weight != "" {
-		r.Weight = s.number(weight)
+		r.Weight = s.Number(weight)
 	}
 	if priority != "" {
 		r.Priority = patterns.Background + patterns.Priority(strings.Index("blnhc", priority))
 	}
-	s.labels++
+	s.Callers++
 	s.Taken()
-	got, err := s.Acquire(s.labels, r)
+	got, err := s.Acquire(s.Callers, r)
 	if got == machinetest.Granted {
 		s.Taken()
 	}
 	if got == machinetest.Queued && s.M.queue.waiting != len(s.Queue) {
-		s.fail("thinks that %d wait", s.M.queue.waiting)
+		s.Fail("thinks that %d wait", s.M.queue.waiting)
 	}
 	if got != want || name == "xw" != isHeavy(err) || cause != "" && causeOf(err) != Cause(cause) {
-		s.fail("%s: %v", got, err)
+		s.Fail("%s: %v", got, err)
 	}
 	return true
 }
@@ -172,95 +164,22 @@ func (s *script) more(step string) {
 	s.t.Helper()
 	arg := step[1:]
 	switch step[0] {
-	case 'd':
-		s.end(arg, patterns.Success)
 	case 'f':
-		s.end(arg, patterns.Dropped)
-	case 'r':
-		s.end(arg, patterns.Ignored)
-	case 'c':
-		if !s.Cancel(s.number(arg)) {
-			s.fail("does not wait")
-		}
-		s.left = true
-	case 'g':
-		s.same("g" + join(s.Taken()))
+		s.EndOf(arg, patterns.Dropped)
 	case 'y':
 		var told []string
 		for _, r := range s.Refused {
 			told = append(told, fmt.Sprintf("%d:%s", r.Label, causeOf(r.Err)))
 		}
 		s.Refused = nil
-		s.same("y" + strings.Join(told, ","))
+		s.Same("y" + strings.Join(told, ","))
 	case 'n':
-		s.same(fmt.Sprintf("n%d", s.M.inFlight))
-	case 'q': // it notices who leaves when somebody joins
-		s.same(fmt.Sprintf("q%d", len(s.Queue)))
-		if !s.left && s.M.queue.waiting != len(s.Queue) {
-			s.fail("thinks that %d wait", s.M.queue.waiting)
-		}
+		s.Same(fmt.Sprintf("n%d", s.M.inFlight))
 	case 'k':
-		s.same(fmt.Sprintf("k%d", s.M.Snapshot(s.Now, patterns.Counts{}).Peak))
-	case 'e':
-		s.same(fmt.Sprintf("e%d", s.M.Epoch()))
-	case 'L':
-		s.Operator(func(now patterns.Instant) { s.M.SettleLease(now, 1, patterns.Tally{Unused: s.number(arg)}) })
-	case '+':
-		s.Pass(s.duration(arg))
+		s.Same(fmt.Sprintf("k%d", s.M.Snapshot(s.Now, patterns.Counts{}).Peak))
 	default:
-		s.fail("unknown step")
+		s.Fail("unknown step")
 	}
-}
-
-func (s *script) end(arg string, o patterns.Outcome) {
-	s.t.Helper()
-	label := 0
-	if arg != "" {
-		label = s.number(arg)
-	} else if out := s.Labels(); len(out) > 0 {
-		label = out[0]
-	}
-	if !s.End(label, o) {
-		s.fail("no such permit")
-	}
-}
-
-func (s *script) number(text string) int {
-	s.t.Helper()
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		s.fail("%v", err)
-	}
-	return n
-}
-
-func (s *script) duration(text string) time.Duration {
-	s.t.Helper()
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		s.fail("%v", err)
-	}
-	return d
-}
-
-func (s *script) same(got string) {
-	s.t.Helper()
-	if got != s.step {
-		s.fail("got %s", got)
-	}
-}
-
-func (s *script) fail(format string, args ...any) {
-	s.t.Helper()
-	s.t.Fatalf("step %s (caller %d, at %v): %s", s.step, s.labels, time.Duration(s.Now), fmt.Sprintf(format, args...))
-}
-
-func join(labels []int) string {
-	var text []string
-	for _, l := range labels {
-		text = append(text, strconv.Itoa(l))
-	}
-	return strings.Join(text, ",")
 }
 
 // short names events by a letter: L for a level, S for shedding, R for recovered, a signal
@@ -425,16 +344,16 @@ func TestTheLowestAreShedFirstAndTheHighestNotAtAll(t *testing.T) {
 	admitted := [levels]int{}
 	for i := range 1000 {
 		s.Pass(10 * ms)
-		observe(s.host, read(CPU, 1))
+		observe(s.Host, read(CPU, 1))
 		before := s.M.Snapshot(s.Now, patterns.Counts{})
 		for p := patterns.Background; p <= patterns.Critical; p++ {
-			s.labels++
-			got, err := s.Acquire(s.labels, patterns.Request{Priority: p})
+			s.Callers++
+			got, err := s.Acquire(s.Callers, patterns.Request{Priority: p})
 			if open := before.Open[levelOf(p)]; got == machinetest.Granted != (open > 0) && (open <= 0 || open >= 1) || causeOf(err) != CauseNone && causeOf(err) != CauseCPU {
 				t.Fatalf("%v at %v: %s, %v", p, before.Open, got, err)
 			}
 			if got == machinetest.Granted {
-				s.End(s.labels, patterns.Success)
+				s.End(s.Callers, patterns.Success)
 				admitted[levelOf(p)]++
 			}
 		}

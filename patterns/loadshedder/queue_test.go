@@ -363,7 +363,7 @@ func TestADeadlineThatPassedWhileItWaitedIsItsOwnCause(t *testing.T) {
 			t.Fatal(got, err)
 		}
 	}
-	s.labels = 11
+	s.Callers = 11
 	s.run("+1s y11:deadline +3999ms y +1ms y10:deadline")
 	// One that the host asks for too late is not started.
 	r := patterns.Request{Asked: 1, Deadline: s.Now}

@@ -97,8 +97,8 @@ func TestKeysOfAnyLengthAndNumber(t *testing.T) {
 	s := newScript(t, with(door, func(c *Config) { c.MaxInFlight, c.Fair, c.MaxKeys = maxInFlight, true, 10 }))
 	long := strings.Repeat("x", 1<<20)
 	for _, key := range []string{"", long, long + "y", "z" + long} {
-		s.labels++
-		if got, err := s.Acquire(s.labels, patterns.Request{Key: key}); got != machinetest.Granted {
+		s.Callers++
+		if got, err := s.Acquire(s.Callers, patterns.Request{Key: key}); got != machinetest.Granted {
 			t.Fatal(got, err)
 		}
 	}
@@ -106,8 +106,8 @@ func TestKeysOfAnyLengthAndNumber(t *testing.T) {
 		t.Errorf("%d keys, want 4", n)
 	}
 	for i := range 1000 {
-		s.labels++
-		if got, err := s.Acquire(s.labels, patterns.Request{Key: fmt.Sprint(i)}); got != machinetest.Granted {
+		s.Callers++
+		if got, err := s.Acquire(s.Callers, patterns.Request{Key: fmt.Sprint(i)}); got != machinetest.Granted {
 			t.Fatal(got, err)
 		}
 	}
@@ -116,8 +116,8 @@ func TestKeysOfAnyLengthAndNumber(t *testing.T) {
 	}
 	s.Pass(3 * sec) // the old ones make room
 	for i := range 100 {
-		s.labels++
-		_, _ = s.Acquire(s.labels, patterns.Request{Key: fmt.Sprint("new", i)})
+		s.Callers++
+		_, _ = s.Acquire(s.Callers, patterns.Request{Key: fmt.Sprint("new", i)})
 	}
 	if s.M.users.table.Find(fingerprint.Of(s.M.seed, "new0")) == nil {
 		t.Error("keys of long ago make no room")
