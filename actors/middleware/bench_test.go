@@ -68,7 +68,9 @@ func BenchmarkRequest(b *testing.B) {
 	done := 0
 	for name, ask := range map[string]func(actor.Context){
 		"guarded": func(c actor.Context) { to.Request(c, msg, func(any, error) { done++ }) },
-		"future":  func(c actor.Context) { c.ReenterAfter(c.RequestFuture(target, msg, time.Second), func(any, error) { done++ }) },
+		"future": func(c actor.Context) {
+			c.ReenterAfter(c.RequestFuture(target, msg, time.Second), func(any, error) { done++ })
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			pid := root.Spawn(inline(func(c actor.Context) {

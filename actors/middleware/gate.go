@@ -80,8 +80,10 @@ func (g *gate) admit(envelope *actor.MessageEnvelope) {
 		g.expire(envelope, nil)
 		return
 	}
-	g.serveStash() // a poke may have been lost in a full mailbox
 	if g.stash.size() > 0 {
+		if g.wait != nil && g.wait.over() { // the poke may have been lost in a full mailbox
+			g.poke()
+		}
 		g.put(envelope, nil)
 		return
 	}

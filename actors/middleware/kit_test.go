@@ -43,13 +43,19 @@ type kit struct {
 	me     *actor.PID
 	pids   []*actor.PID
 
-	mu    sync.Mutex
-	seen  []any // what test actors got, besides what they answer
-	lives int
+	mu       sync.Mutex
+	answered map[uint32]int // how often, by the RequestId of the sender
+	seen     []any          // what test actors got, besides what they answer
+	lives    int
 }
 
 // SendUserMessage implements actor.Process.
-func (k *kit) SendUserMessage(_ *actor.PID, msg any) { k.inbox <- actor.UnwrapEnvelopeMessage(msg) }
+func (k *kit) SendUserMessage(pid *actor.PID, msg any) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.answered[pid.GetRequestId()]++
+	k.inbox <- actor.UnwrapEnvelopeMessage(msg)
+}
 
 // SendSystemMessage implements actor.Process.
 func (k *kit) SendSystemMessage(*actor.PID, any) {}
@@ -63,7 +69,7 @@ func (k *kit) Stop(*actor.PID) {}
 func bubble(t *testing.T, f func(t *testing.T, k *kit)) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
-		k := &kit{t: t, guards: guards, system: guards.System(), inbox: make(chan any, 10_000)}
+		k := &kit{t: t, guards: guards, system: guards.System(), inbox: make(chan any, 10_000), answered: map[uint32]int{}}
 		k.me, _ = k.system.ProcessRegistry.Add(k, "test")
 		f(t, k)
 		for _, pid := range k.pids {
@@ -83,6 +89,18 @@ func (k *kit) spawnFunc(f actor.ReceiveFunc, opts ...actor.PropsOption) *actor.P
 	pid := k.system.Root.Spawn(actor.PropsFromFunc(f, opts...))
 	k.pids = append(k.pids, pid)
 	return pid
+}
+
+// child is spawnFunc for an actor that is restarted however often it fails.
+func (k *kit) child(f actor.ReceiveFunc, opts ...actor.PropsOption) *actor.PID {
+	opts = append([]actor.PropsOption{actor.WithMailbox(mailbox.Producer(mailbox.Config{}))}, opts...)
+	born := make(chan *actor.PID, 1)
+	k.spawnFunc(func(c actor.Context) {
+		if _, ok := c.Message().(*actor.Started); ok {
+			born <- c.Spawn(actor.PropsFromFunc(f, opts...))
+		}
+	}, actor.WithSupervisor(actor.NewRestartingStrategy()))
+	return <-born
 }
 
 func (k *kit) receive(c actor.Context) {

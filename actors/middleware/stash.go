@@ -268,6 +268,9 @@ func (w *wait) put(a answered) {
 	}
 }
 
+// over reports whether there is an answer to take.
+func (w *wait) over() bool { return len(w.result) > 0 }
+
 func (w *wait) take() (a answered, ok bool) {
 	select {
 	case a = <-w.result:

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -224,7 +225,7 @@ func (r *router) done(j *job, reply any, end errands.End) {
 // full reports whether a mailbox has refused the request because it is full.
 func full(reply any) bool {
 	u, ok := reply.(mailbox.Undelivered)
-	return ok && u.Reason == mailbox.ErrFull
+	return ok && errors.Is(u.Reason, mailbox.ErrFull)
 }
 
 func (r *router) reply(j *job, reply any) { r.system.Root.Send(j.envelope.Sender, reply) }

@@ -102,8 +102,8 @@ func (s *shop) packer() (*actor.Props, error) {
 }
 
 // answering returns props of an actor whose mailbox answers for it when it does not.
-func answering(new actor.Producer, opts ...actor.PropsOption) *actor.Props {
-	return actor.PropsFromProducer(new, append(opts, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))...)
+func answering(produce actor.Producer, opts ...actor.PropsOption) *actor.Props {
+	return actor.PropsFromProducer(produce, append(opts, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))...)
 }
 
 func (s *shop) close(ctx context.Context) error {
