@@ -95,13 +95,13 @@ func (s *script) want(t *testing.T, began ...time.Duration) {
 }
 
 // exhaustedBy fails the test unless err is an ExhaustedError like that, whose last error is last.
-func exhaustedBy(t *testing.T, err error, cause Cause, attempts int, last error) *ExhaustedError {
+func exhaustedBy(t *testing.T, err error, cause Cause, attempts int, last error) ExhaustedError {
 	t.Helper()
 	e, ok := errors.AsType[*ExhaustedError](err)
 	if !ok || e.Cause != cause || e.Attempts != attempts || e.Name != "bank" || !errors.Is(err, ErrExhausted) || !errors.Is(err, last) || e.Error() == "" {
 		t.Fatalf("%v (%#v), want %s after %d, and %v", err, e, cause, attempts, last)
 	}
-	return e
+	return *e
 }
 
 func snapshotOf(t testing.TB, r *Retry) Snapshot {
@@ -113,7 +113,7 @@ func snapshotOf(t testing.TB, r *Retry) Snapshot {
 	return s
 }
 
-// outside guards a call by f, which may refuse.
+// fence is a guard that refuses as f says.
 type fence struct{ f func() error }
 
 func (*fence) Name() string           { return "fence" }

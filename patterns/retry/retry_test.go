@@ -282,7 +282,7 @@ func TestWhatAnInnerGuardRefusedIsRetriedOnlyIfToldTo(t *testing.T) {
 				}
 				if tt.cause != "" {
 					e := exhaustedBy(t, err, tt.cause, tt.attempts, tt.last)
-					if !tt.rejected && e.By != refusal || strings.Count(err.Error(), refusal.Error()) != 1 {
+					if !tt.rejected && !errors.Is(e.By, refusal) || strings.Count(err.Error(), refusal.Error()) != 1 {
 						t.Errorf("%v, by %v", err, e.By)
 					}
 				} else if err != tt.last { //nolint:errorlint // unchanged
