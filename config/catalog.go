@@ -27,6 +27,8 @@ type catalog struct {
 	made map[reflect.Type]maker
 	// choices are the types of which there are several kinds.
 	choices map[reflect.Type][]reflect.Type
+	// leftOut are the types that are made of functions, or shared: only code can set them.
+	leftOut map[reflect.Type]bool
 	// spoken are the words for what patterns' errors call by its name in Go.
 	spoken map[string]string
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -59,7 +60,7 @@ func (d *decoder) structure(n *node, path, of string, v reflect.Value) {
 		d.faults.add(n.Place, path, "is %v, not a mapping of settings; {} stands for the defaults", n.shape)
 		return
 	}
-	fields := fieldsOf(v.Type())
+	fields := d.fieldsOf(v.Type())
 	for _, e := range n.keys {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key })
 		if i < 0 {
@@ -342,10 +343,10 @@ func (n *node) float() (f float64, ok bool) {
 // follows from fields that could not be read is none.
 func (d *decoder) blame(err error, failed []string) {
 	s := d.section
-	e, ok := err.(*patterns.ConfigError) //nolint:errorlint // each took it apart
+	e, ok := errors.AsType[*patterns.ConfigError](err)
 	if !ok {
 		if len(failed) == 0 {
-			d.faults.keep(&Fault{Place: s.Place, Path: s.path, Problem: d.say(err.Error()), Err: err})
+			d.faults.keep(s.fault(d.catalog, err))
 		}
 		return
 	}
@@ -354,11 +355,16 @@ func (d *decoder) blame(err error, failed []string) {
 			return
 		}
 	}
-	d.faults.keep(s.fault(e, d.say(e.Problem)))
+	d.faults.keep(s.fault(d.catalog, err))
 }
 
-// fault is a ConfigError where the field was set, or should have been.
-func (s *section) fault(e *patterns.ConfigError, problem string) *Fault {
+// fault is what a pattern's check found, where the field was set, or should have been.
+func (s *section) fault(c *catalog, err error) *Fault {
+	e, ok := errors.AsType[*patterns.ConfigError](err)
+	if !ok {
+		return &Fault{Place: s.Place, Path: s.path, Problem: c.translate(s.kind, err.Error()), Err: err}
+	}
+	problem := c.translate(s.kind, e.Problem)
 	at, ok := s.spots[e.Field]
 	if !ok {
 		parts := strings.Split(e.Field, ".")
@@ -370,16 +376,18 @@ func (s *section) fault(e *patterns.ConfigError, problem string) *Fault {
 	return &Fault{Place: at.Place, Path: at.path, Problem: brief(at.value) + " " + problem, Err: e}
 }
 
-// say puts words of the file in place of names in Go.
-func (d *decoder) say(problem string) string {
-	fields := fieldsOf(d.section.kind.wire)
-	for _, types := range d.choices {
+func (d *decoder) say(problem string) string { return d.translate(d.section.kind, problem) }
+
+// translate puts words of the file in place of names in Go.
+func (c *catalog) translate(k kind, problem string) string {
+	fields := c.fieldsOf(k.wire)
+	for _, types := range c.choices {
 		for _, t := range types {
-			fields = append(fields, fieldsOf(t)...)
+			fields = append(fields, c.fieldsOf(t)...)
 		}
 	}
 	return regexp.MustCompile(`\b[A-Z][A-Za-z0-9]*\b`).ReplaceAllStringFunc(problem, func(name string) string {
-		if word, ok := d.spoken[name]; ok {
+		if word, ok := c.spoken[name]; ok {
 			return word
 		}
 		if slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {

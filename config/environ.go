@@ -15,7 +15,7 @@ func (r *reading) override(settings []setting, found *faults) {
 			continue
 		}
 		at := Place{Variable: name}
-		i, key, problem := target(rest, settings)
+		i, key, problem := r.target(rest, settings)
 		if problem != "" {
 			found.add(at, "", "%s", problem)
 			continue
@@ -29,14 +29,14 @@ func (r *reading) override(settings []setting, found *faults) {
 }
 
 // target finds the guard and the key that a variable is for.
-func target(rest string, settings []setting) (guard int, key, problem string) {
+func (c *catalog) target(rest string, settings []setting) (guard int, key, problem string) {
 	var matches, known []string
 	for i, s := range settings {
 		field, ok := strings.CutPrefix(rest, shout(s.guard)+"_")
 		if !ok {
 			continue
 		}
-		keys := keysOf(fieldsOf(s.kind.wire))
+		keys := keysOf(c.fieldsOf(s.kind.wire))
 		for _, k := range keys {
 			if shout(k) == field {
 				guard, key = i, k

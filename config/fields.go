@@ -16,17 +16,17 @@ type field struct {
 }
 
 // fieldsOf returns those that a file can set, in the order of the source.
-func fieldsOf(t reflect.Type) []field {
+func (c *catalog) fieldsOf(t reflect.Type) []field {
 	var all []field
 	for f := range t.Fields() {
 		if f.Anonymous {
-			for _, inner := range fieldsOf(f.Type) {
+			for _, inner := range c.fieldsOf(f.Type) {
 				inner.index = append(append([]int(nil), f.Index...), inner.index...)
 				all = append(all, inner)
 			}
 			continue
 		}
-		if f.IsExported() && f.Type.Kind() != reflect.Func && f.Type.Kind() != reflect.Chan {
+		if f.IsExported() && !c.leftOut[f.Type] {
 			all = append(all, field{key: snake(f.Name), name: f.Name, index: f.Index, typ: f.Type, of: t})
 		}
 	}
