@@ -151,6 +151,22 @@ func (Operate) Lane() mailbox.Lane { return mailbox.Urgent }
 // Lane is Urgent.
 func (Reconfigure) Lane() mailbox.Lane { return mailbox.Urgent }
 
+// Lane is Urgent, as for all replies below: a user actor's mailbox never sheds them, for
+// with a permit that nobody knows of nobody gives it back.
+func (Granted) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Rejected) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Demand) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Ack) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (Refused) Lane() mailbox.Lane { return mailbox.Urgent }
+
 // Refused answers an Acquire that the mailbox will not deliver. One that the guard
 // panicked on it has answered itself.
 func (m Acquire) Refused(reason error) any {

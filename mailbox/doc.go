@@ -1,5 +1,12 @@
-// Package mailbox implements proto.actor mailboxes. [Combining] is the one that
-// pattern actors use: whoever posts a message to an idle actor runs the actor's
+// Package mailbox implements proto.actor mailboxes: [New] for user actors, and
+// [Combining] for pattern actors.
+//
+// A mailbox of New is bounded, and what it cannot take it refuses with a reply. Options
+// say by what it is bounded, who has to go when it is full, what comes first, how long a
+// message is of use, and who hears of it. docs/mailbox.md explains them all. Both kinds
+// are one machine, described next; they differ in where ordinary messages are queued.
+//
+// Combining is the one that pattern actors use: whoever posts a message to an idle actor runs the actor's
 // turn itself, on the spot, so that asking an actor costs about what a lock costs.
 //
 // # The turn

@@ -1,7 +1,6 @@
 package mailbox
 
 import (
-	"syscall"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,12 +20,6 @@ func BenchmarkUserSend(b *testing.B) {
 				}
 			}, actor.WithMailbox(box)))
 			done, msg := make(chan struct{}, 1), &struct{ int }{}
-			var u0, u1 syscall.Rusage
-			syscall.Getrusage(0, &u0)
-			defer func() {
-				syscall.Getrusage(0, &u1)
-				b.ReportMetric(float64(u1.Utime.Nano()+u1.Stime.Nano()-u0.Utime.Nano()-u0.Stime.Nano())/float64(b.N), "cpu/op")
-			}()
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if i%500 == 0 {
