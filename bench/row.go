@@ -29,6 +29,8 @@ type sample struct {
 	MostCalls   float64 `json:"most_calls"`
 
 	RetainedBytes float64 `json:"retained_bytes"` // heap that one idle subject keeps
+
+	CPU float64 `json:"cpu_share"` // processors that the program kept busy meanwhile
 }
 
 // metric names a number of a sample as the JSON does.
@@ -45,9 +47,10 @@ const (
 	p9999         metric = "p9999_ns"
 	longest       metric = "max_ns"
 	retainedBytes metric = "retained_bytes"
+	cpuShare      metric = "cpu_share"
 )
 
-var metrics = []metric{nsPerOp, allocsPerOp, bytesPerOp, opsPerS, p50, p99, p999, p9999, longest, retainedBytes}
+var metrics = []metric{nsPerOp, allocsPerOp, bytesPerOp, opsPerS, p50, p99, p999, p9999, longest, retainedBytes, cpuShare}
 
 // words names the metric for people.
 func (m metric) words() string {
@@ -72,6 +75,8 @@ func (m metric) words() string {
 		return "longest wait"
 	case retainedBytes:
 		return "bytes kept"
+	case cpuShare:
+		return "processors busy"
 	}
 	return string(m)
 }
@@ -98,6 +103,8 @@ func (s *sample) at(m metric) *float64 {
 		return &s.Max
 	case retainedBytes:
 		return &s.RetainedBytes
+	case cpuShare:
+		return &s.CPU
 	}
 	panic("bench: no metric " + string(m))
 }
