@@ -18,34 +18,12 @@ import (
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 func spawnLimiter(t testing.TB, guards *actors.Registry, c Config) *Limiter {
 	t.Helper()
-	l, err := Spawn(guards, "search", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// settled returns the snapshot, and fails the test if the counts do not balance.
-func (l *Limiter) settled(t testing.TB) Snapshot {
-	t.Helper()
-	s, ok := l.Snapshot(t.Context())
-	if !ok || !s.Balanced() {
-		t.Errorf("snapshot %+v, %v", s, ok)
-	}
-	return s
-}
-
-func mustAcquire(t testing.TB, l *Limiter, r patterns.Request) patterns.Permit {
-	t.Helper()
-	p, err := l.AcquireFor(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return handletest.Must(Spawn(guards, "search", c))(t)
 }
 
 func refusedFor(err error, c Cause) bool {
@@ -104,16 +82,16 @@ func TestCallersAreServedInTheOrderOfTheQueue(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := spawnLimiter(t, actorstest.NewRegistry(t), queued(1, tt.change))
-				held := mustAcquire(t, l, patterns.Request{})
+				held := handletest.MustAcquire(t, l, patterns.Request{})
 				serve := queue(t, l, tt.requests...)
-				if s := l.settled(t); s.Waiting != uint64(len(tt.requests)) {
+				if s := handletest.Settled(t, l); s.Waiting != uint64(len(tt.requests)) {
 					t.Fatalf("%+v", s)
 				}
 				if got := serve(held); !slices.Equal(got, tt.want) {
 					t.Errorf("served %v, want %v", got, tt.want)
 				}
 				synctest.Wait()
-				s := l.settled(t)
+				s := handletest.Settled(t, l)
 				if s.Used != 0 || s.InFlight != 0 || s.Waiting != 0 || s.Waits.Count() != uint64(len(tt.requests)) || s.Waits.Max < ms {
 					t.Errorf("%+v", s)
 				}
@@ -126,7 +104,7 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spawnLimiter(t, actorstest.NewRegistry(t), queued(1, func(c *Config) { c.MaxWaiting, c.MaxWait = 1, time.Second }))
 		time.Sleep(ms)
-		held := mustAcquire(t, l, patterns.Request{})
+		held := handletest.MustAcquire(t, l, patterns.Request{})
 		if _, err := l.TryAcquire(); !refusedFor(err, CauseLimit) {
 			t.Error("no place:", err)
 		}
@@ -150,7 +128,7 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 			t.Error("too heavy:", err)
 		}
 		held.Report(patterns.Success) // after 1 s, which calls are now known to take a sixteenth of
-		held = mustAcquire(t, l, patterns.Request{})
+		held = handletest.MustAcquire(t, l, patterns.Request{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*ms)
 		defer cancel()
 		if _, err := l.Acquire(ctx); !refusedFor(err, CauseDeadline) {
@@ -160,7 +138,7 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 			t.Error("waited in vain")
 		}
 		held.Report(patterns.Success)
-		if s := l.settled(t); s.Rejected != 6 || s.Cancelled != 0 {
+		if s := handletest.Settled(t, l); s.Rejected != 6 || s.Cancelled != 0 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -169,7 +147,7 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spawnLimiter(t, actorstest.NewRegistry(t), queued(1))
-		held := mustAcquire(t, l, patterns.Request{})
+		held := handletest.MustAcquire(t, l, patterns.Request{})
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -180,11 +158,11 @@ func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		wg.Wait()
-		if s := l.settled(t); s.Waiting != 0 || s.Cancelled != 1 {
+		if s := handletest.Settled(t, l); s.Waiting != 0 || s.Cancelled != 1 {
 			t.Errorf("%+v", s)
 		}
 		held.Release()
-		p := mustAcquire(t, l, patterns.Request{})
+		p := handletest.MustAcquire(t, l, patterns.Request{})
 		p.Release()
 	})
 }
@@ -192,7 +170,7 @@ func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 func TestCoDelRefusesWhereNothingMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spawnLimiter(t, actorstest.NewRegistry(t), queued(1, func(c *Config) { c.Queue = CoDel }))
-		held := mustAcquire(t, l, patterns.Request{})
+		held := handletest.MustAcquire(t, l, patterns.Request{})
 		began := time.Now()
 		var wg sync.WaitGroup
 		refused := make([]time.Duration, 4)
@@ -237,7 +215,7 @@ func TestNoPlaceLeaksHoweverItsHolderEnds(t *testing.T) {
 					}
 					wg.Wait()
 					time.Sleep(time.Second) // what leases did not spend is back by then
-					if s := l.settled(t); s.Used != 0 || s.InFlight != 0 || s.Waiting != 0 {
+					if s := handletest.Settled(t, l); s.Used != 0 || s.InFlight != 0 || s.Waiting != 0 {
 						t.Errorf("%+v", s)
 					}
 				})
@@ -262,14 +240,14 @@ func TestPlacesOfAnActorThatDiedComeBack(t *testing.T) {
 			}
 		}))
 		synctest.Wait()
-		if s := l.settled(t); len(granted) != 1 || s.Used != 2 || s.Waiting != 1 {
+		if s := handletest.Settled(t, l); len(granted) != 1 || s.Used != 2 || s.Waiting != 1 {
 			t.Fatalf("%+v", s)
 		}
 		if err := system.Root.StopFuture(holder).Wait(); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if s := l.settled(t); s.Used != 0 || s.Waiting != 0 || s.Reclaimed != 1 {
+		if s := handletest.Settled(t, l); s.Used != 0 || s.Waiting != 0 || s.Reclaimed != 1 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -279,12 +257,12 @@ func TestARestartKeepsTheLimitThePlacesAndWhoWaits(t *testing.T) {
 	for _, msg := range []any{actors.Report{}, actors.Cancel{}, actors.Inspect{}, actors.Acquire{}} {
 		synctest.Test(t, func(t *testing.T) {
 			l := spawnLimiter(t, actorstest.NewRegistry(t), queued(20))
-			lost := mustAcquire(t, l, patterns.Request{})
+			lost := handletest.MustAcquire(t, l, patterns.Request{})
 			lost.Report(patterns.Dropped)
-			first, second := mustAcquire(t, l, patterns.Request{}), mustAcquire(t, l, patterns.Request{Weight: 17})
+			first, second := handletest.MustAcquire(t, l, patterns.Request{}), handletest.MustAcquire(t, l, patterns.Request{Weight: 17})
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				p := mustAcquire(t, l, patterns.Request{Weight: 2})
+				p := handletest.MustAcquire(t, l, patterns.Request{Weight: 2})
 				p.Release()
 			})
 			synctest.Wait()
@@ -302,13 +280,13 @@ func TestARestartKeepsTheLimitThePlacesAndWhoWaits(t *testing.T) {
 				first.Report(patterns.Success)
 			}
 			synctest.Wait()
-			if s := l.settled(t); s.Limit != 18 || s.Used != 17 || s.Waiting != 1 || s.Restarts != 1 {
+			if s := handletest.Settled(t, l); s.Limit != 18 || s.Used != 17 || s.Waiting != 1 || s.Restarts != 1 {
 				t.Errorf("%T: %+v", msg, s)
 			}
 			second.Report(patterns.Success)
 			wg.Wait()
 			synctest.Wait()
-			if s := l.settled(t); s.Used != 0 || s.Waiting != 0 || s.Epoch != 1 {
+			if s := handletest.Settled(t, l); s.Used != 0 || s.Waiting != 0 || s.Epoch != 1 {
 				t.Errorf("%T: %+v", msg, s)
 			}
 		})
@@ -319,7 +297,7 @@ func TestTheQueueIsChangedWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		l := spawnLimiter(t, guards, still(1))
-		held := mustAcquire(t, l, patterns.Request{})
+		held := handletest.MustAcquire(t, l, patterns.Request{})
 		if _, err := l.Acquire(t.Context()); !refusedFor(err, CauseLimit) {
 			t.Fatal(err)
 		}
@@ -361,14 +339,14 @@ func TestCallsTeachTheLimit(t *testing.T) {
 		if err := patterns.Run(t.Context(), l, sleep(ms, business)); !errors.Is(err, business) {
 			t.Error(err)
 		}
-		s := l.settled(t)
+		s := handletest.Settled(t, l)
 		if s.Limit != 20 || s.Failure != 1 || s.Latency != ms/16 {
 			t.Errorf("an error that is none of overload: %+v", s)
 		}
 		if err := patterns.Run(t.Context(), l, sleep(time.Second, nil)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		if s := l.settled(t); s.Limit != 18 || s.Dropped != 1 {
+		if s := handletest.Settled(t, l); s.Limit != 18 || s.Dropped != 1 {
 			t.Errorf("a call that took too long: %+v", s)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -376,12 +354,12 @@ func TestCallsTeachTheLimit(t *testing.T) {
 		if err := patterns.Run(ctx, l, sleep(time.Second, nil)); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		if s := l.settled(t); s.Limit != 18 || s.Ignored != 1 {
+		if s := handletest.Settled(t, l); s.Limit != 18 || s.Ignored != 1 {
 			t.Errorf("a caller that left: %+v", s)
 		}
 		time.Sleep(time.Second)
 		for range 3 {
-			p := mustAcquire(t, l, patterns.Request{})
+			p := handletest.MustAcquire(t, l, patterns.Request{})
 			p.Report(patterns.Dropped)
 		}
 		actorstest.WantEvents(t, guards, WasMoved)
@@ -405,7 +383,7 @@ func TestWhatIsLostIsTheUsersToSay(t *testing.T) {
 			{nil, func(s Snapshot) uint64 { return s.Success }},
 		} {
 			_ = patterns.Run(t.Context(), l, func(context.Context) error { return tt.err })
-			if s := l.settled(t); tt.want(s) != 1 {
+			if s := handletest.Settled(t, l); tt.want(s) != 1 {
 				t.Errorf("%v: %+v", tt.err, s)
 			}
 		}
@@ -423,9 +401,9 @@ func TestAnOperatorForcesAndResets(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		must(t, l.ForceClosed(ctx, 0, ""))
-		held := []patterns.Permit{mustAcquire(t, l, patterns.Request{}), mustAcquire(t, l, patterns.Request{})}
+		held := []patterns.Permit{handletest.MustAcquire(t, l, patterns.Request{}), handletest.MustAcquire(t, l, patterns.Request{})}
 		must(t, l.MetricsOnly(ctx, 0, ""))
-		held = append(held, mustAcquire(t, l, patterns.Request{}))
+		held = append(held, handletest.MustAcquire(t, l, patterns.Request{}))
 		must(t, l.Reset(ctx))
 		if _, err := l.Acquire(ctx); !refusedFor(err, CauseLimit) {
 			t.Error(err)
@@ -433,7 +411,7 @@ func TestAnOperatorForcesAndResets(t *testing.T) {
 		for i := range held {
 			held[i].Report(patterns.Success)
 		}
-		if s := l.settled(t); s.State != Adapting || s.Cause != CauseReset || s.Used != 0 || s.Stale != 3 {
+		if s := handletest.Settled(t, l); s.State != Adapting || s.Cause != CauseReset || s.Used != 0 || s.Stale != 3 {
 			t.Errorf("%+v", s)
 		}
 		ended := actorstest.Is(func(e StateChanged) bool { return e.Cause == CauseForcedElapsed })
@@ -490,7 +468,7 @@ func TestTheLimitHoldsUnderFire(t *testing.T) {
 				t.Errorf("%d at once of %d; %d ran", worst.Load(), c.Max, ran.Load())
 			}
 			must(t, l.Reset(t.Context())) // which ends all leases
-			if s := l.settled(t); s.InFlight != 0 || s.Used != 0 || s.Waiting != 0 {
+			if s := handletest.Settled(t, l); s.InFlight != 0 || s.Used != 0 || s.Waiting != 0 {
 				t.Errorf("%+v", s)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 // producer is an actor with a standing order, which notes what it is allowed to produce.
@@ -75,15 +76,15 @@ func TestAProducerGetsItsWindowAndMoreAsItIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := spawnValve(t, actorstest.NewRegistry(t), small)
 		p := newProducer(t, v, 3)
-		if s := v.settled(t); p.credits != 3 || s.Pending != 3 || s.Hot || s.Waiting != 0 {
+		if s := handletest.Settled(t, v); p.credits != 3 || s.Pending != 3 || s.Hot || s.Waiting != 0 {
 			t.Fatalf("%+v, %+v", p, s)
 		}
 		p.done(2)
-		if s := v.settled(t); p.credits != 3 || s.Pending != 3 || s.Success != 2 {
+		if s := handletest.Settled(t, v); p.credits != 3 || s.Pending != 3 || s.Success != 2 {
 			t.Errorf("%+v, %+v", p, s)
 		}
 		p.stop(t)
-		if s := v.settled(t); s.Pending != 0 || s.Reclaimed != 3 {
+		if s := handletest.Settled(t, v); s.Pending != 0 || s.Reclaimed != 3 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -93,20 +94,20 @@ func TestAProducerIsLetGoOnWhenItIsCalmAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := spawnValve(t, actorstest.NewRegistry(t), small)
 		p := newProducer(t, v, 100)
-		if s := v.settled(t); p.credits != 4 || !s.Hot || s.Waiting != 1 {
+		if s := handletest.Settled(t, v); p.credits != 4 || !s.Hot || s.Waiting != 1 {
 			t.Fatalf("%+v, %+v", p, s)
 		}
 		p.done(2)
-		if s := v.settled(t); p.credits != 2 || !s.Hot {
+		if s := handletest.Settled(t, v); p.credits != 2 || !s.Hot {
 			t.Errorf("between the marks: %+v, %+v", p, s)
 		}
 		time.Sleep(time.Second)
 		p.done(1)
-		if s := v.settled(t); p.credits != 4 || !s.Hot || s.Heats != 2 || s.Waits.Count() == 0 || s.Waits.Max < 999*time.Millisecond {
+		if s := handletest.Settled(t, v); p.credits != 4 || !s.Hot || s.Heats != 2 || s.Waits.Count() == 0 || s.Waits.Max < 999*time.Millisecond {
 			t.Errorf("at the low mark: %+v, %+v", p, s)
 		}
 		p.stop(t)
-		if s := v.settled(t); s.Pending != 0 || s.Waiting != 0 || s.Hot {
+		if s := handletest.Settled(t, v); s.Pending != 0 || s.Waiting != 0 || s.Hot {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -122,7 +123,7 @@ func TestProducersShareWhatThereIs(t *testing.T) {
 				v := spawnValve(t, actorstest.NewRegistry(t), c)
 				greedy := newProducer(t, v, 1000)
 				others := []*producer{newProducer(t, v, 1000), newProducer(t, v, 1000), newProducer(t, v, 1000)}
-				if s := v.settled(t); greedy.credits != 16 || s.Pending != 16 || s.Waiting != 4 {
+				if s := handletest.Settled(t, v); greedy.credits != 16 || s.Pending != 16 || s.Waiting != 4 {
 					t.Fatalf("%+v, %+v", greedy, s)
 				}
 				greedy.done(12)
@@ -131,13 +132,13 @@ func TestProducersShareWhatThereIs(t *testing.T) {
 						t.Errorf("producer %d has %d", i, p.credits)
 					}
 				}
-				if s := v.settled(t); greedy.credits != 4+3 || s.Pending != 16 || s.Peak != 16 {
+				if s := handletest.Settled(t, v); greedy.credits != 4+3 || s.Pending != 16 || s.Peak != 16 {
 					t.Errorf("%+v, %+v", greedy, s)
 				}
 				for _, p := range append(others, greedy) {
 					p.stop(t)
 				}
-				if s := v.settled(t); s.Pending != 0 || s.Waiting != 0 || s.Hot {
+				if s := handletest.Settled(t, v); s.Pending != 0 || s.Waiting != 0 || s.Hot {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -153,7 +154,7 @@ func TestAProducerIsRefusedWhereNobodyMayWait(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 		p.stop(t)
-		if s := v.settled(t); s.Pending != 0 || s.Rejected != 1 {
+		if s := handletest.Settled(t, v); s.Pending != 0 || s.Rejected != 1 {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 // count yields 0 to n-1.
@@ -46,7 +47,7 @@ func inStage(t *testing.T, c Config, test func(t *testing.T, v *Valve)) {
 		v := spawnValve(t, actorstest.NewRegistry(t), c)
 		test(t, v)
 		synctest.Wait()
-		if s := v.settled(t); s.InFlight != 0 || s.Waiting != 0 {
+		if s := handletest.Settled(t, v); s.InFlight != 0 || s.Waiting != 0 {
 			t.Errorf("left behind: %+v", s)
 		}
 	})
@@ -145,7 +146,7 @@ func TestAnItemThatFailsDoesNotEndTheStage(t *testing.T) {
 			}
 			n++
 		}
-		if s := v.settled(t); n != 10 || s.Failure != 5 || s.Success != 5 {
+		if s := handletest.Settled(t, v); n != 10 || s.Failure != 5 || s.Success != 5 {
 			t.Errorf("%d items, %+v", n, s.Counts)
 		}
 	})
@@ -249,7 +250,7 @@ func TestAPermitThatComesTooLateGoesBack(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if s := v.settled(t); n != 1 || s.Granted != 1 || s.Reclaimed != 1 {
+		if s := handletest.Settled(t, v); n != 1 || s.Granted != 1 || s.Reclaimed != 1 {
 			t.Errorf("%d errors, %+v", n, s.Counts)
 		}
 	})

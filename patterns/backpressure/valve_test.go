@@ -16,25 +16,12 @@ import (
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 func spawnValve(t testing.TB, guards *actors.Registry, c Config) *Valve {
 	t.Helper()
-	v, err := Spawn(guards, "valve", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// settled returns the snapshot, and fails the test if the counts do not balance.
-func (v *Valve) settled(t testing.TB) Snapshot {
-	t.Helper()
-	s, ok := v.Snapshot(t.Context())
-	if !ok || !s.Balanced() {
-		t.Errorf("snapshot %+v, %v", s, ok)
-	}
-	return s
+	return handletest.Must(Spawn(guards, "valve", c))(t)
 }
 
 func mustAcquire(t testing.TB, v *Valve, n int) (permits []patterns.Permit) {
@@ -66,7 +53,7 @@ func TestProducersWaitBetweenTheMarksAndGoOnInOrder(t *testing.T) {
 			system.Root.RequestWithCustomSender(v.PID(), actors.Acquire{Ref: i}, producer)
 			synctest.Wait()
 		}
-		if s := v.settled(t); s.Waiting != 3 || !s.Hot {
+		if s := handletest.Settled(t, v); s.Waiting != 3 || !s.Hot {
 			t.Fatalf("%+v", s)
 		}
 		for i := range 2 {
@@ -87,7 +74,7 @@ func TestProducersWaitBetweenTheMarksAndGoOnInOrder(t *testing.T) {
 		actorstest.WantEvents(t, guards, Heated, Cooled, Heated)
 		permits[3].Report(patterns.Success)
 		synctest.Wait()
-		if s := v.settled(t); s.Pending != 0 || s.Hot || s.InFlight != 0 {
+		if s := handletest.Settled(t, v); s.Pending != 0 || s.Hot || s.InFlight != 0 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -116,7 +103,7 @@ func TestTryAcquireNeverWaits(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		p.Release()
-		if s := v.settled(t); s.Waiting != 0 || s.Pending != 3 || s.InFlight != 3 {
+		if s := handletest.Settled(t, v); s.Waiting != 0 || s.Pending != 3 || s.InFlight != 3 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -148,7 +135,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		wg.Wait()
-		if s := v.settled(t); s.Cancelled != 1 || s.Rejected != 2 || s.Waiting != 0 {
+		if s := handletest.Settled(t, v); s.Cancelled != 1 || s.Rejected != 2 || s.Waiting != 0 {
 			t.Errorf("%+v", s.Counts)
 		}
 	})
@@ -173,7 +160,7 @@ func TestNoPermitLeaksHoweverItsHolderEnds(t *testing.T) {
 					}()
 					<-done
 				}
-				if s := v.settled(t); s.Pending != 0 || s.Reported != 20 {
+				if s := handletest.Settled(t, v); s.Pending != 0 || s.Reported != 20 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -198,14 +185,14 @@ func TestCreditsOfAnActorThatDiedComeBack(t *testing.T) {
 			}
 		}))
 		synctest.Wait()
-		if s := v.settled(t); len(credits) != 4 || s.Pending != 4 || s.Waiting != 1 {
+		if s := handletest.Settled(t, v); len(credits) != 4 || s.Pending != 4 || s.Waiting != 1 {
 			t.Fatalf("%d credits, %+v", len(credits), s)
 		}
 		if err := system.Root.StopFuture(producer).Wait(); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if s := v.settled(t); s.Pending != 0 || s.Waiting != 0 || s.Hot || s.Reclaimed != 4 {
+		if s := handletest.Settled(t, v); s.Pending != 0 || s.Waiting != 0 || s.Hot || s.Reclaimed != 4 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -240,14 +227,14 @@ func TestARestartKeepsWhatIsPendingAndWhoWaits(t *testing.T) {
 				permits[0].Report(patterns.Success)
 			}
 			synctest.Wait()
-			if s := v.settled(t); s.Pending != 3 || s.Waiting != 1 || !s.Hot || s.Restarts != 1 {
+			if s := handletest.Settled(t, v); s.Pending != 3 || s.Waiting != 1 || !s.Hot || s.Restarts != 1 {
 				t.Errorf("%T: %+v", msg, s)
 			}
 			permits[1].Report(patterns.Success)
 			permits[2].Report(patterns.Success)
 			wg.Wait()
 			synctest.Wait()
-			if s := v.settled(t); s.Pending != 1 || s.Hot {
+			if s := handletest.Settled(t, v); s.Pending != 1 || s.Hot {
 				t.Errorf("%T: %+v", msg, s)
 			}
 		})
@@ -328,7 +315,7 @@ func TestLeasedProducersNeverExceedTheMaximum(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s := v.settled(t)
+	s := handletest.Settled(t, v)
 	if s.InFlight != 0 || s.Peak > 64 || s.Granted == 0 {
 		t.Errorf("%+v", s)
 	}

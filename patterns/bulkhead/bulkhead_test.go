@@ -17,34 +17,12 @@ import (
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 func spawnRooms(t testing.TB, guards *actors.Registry, c Config) *Bulkhead {
 	t.Helper()
-	b, err := Spawn(guards, "rooms", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// settled returns the snapshot, and fails the test if the counts do not balance.
-func (b *Bulkhead) settled(t testing.TB) Snapshot {
-	t.Helper()
-	s, ok := b.Snapshot(t.Context())
-	if !ok || !s.Balanced() {
-		t.Errorf("snapshot %+v, %v", s, ok)
-	}
-	return s
-}
-
-func mustAcquire(t testing.TB, b *Bulkhead, r patterns.Request) patterns.Permit {
-	t.Helper()
-	p, err := b.AcquireFor(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return handletest.Must(Spawn(guards, "rooms", c))(t)
 }
 
 func isCause(err error, c Cause) bool {
@@ -56,7 +34,7 @@ func TestCallersAreServedInOrderAsSlotsGetFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		b := spawnRooms(t, guards, queued)
-		first, second := mustAcquire(t, b, patterns.Request{}), mustAcquire(t, b, patterns.Request{})
+		first, second := handletest.MustAcquire(t, b, patterns.Request{}), handletest.MustAcquire(t, b, patterns.Request{})
 		var served []int
 		next := make(chan patterns.Permit)
 		for i := range 3 {
@@ -86,7 +64,7 @@ func TestCallersAreServedInOrderAsSlotsGetFree(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Second)
 		actorstest.WantEvents(t, guards, WasSaturated, WasRelieved)
-		s := b.settled(t)
+		s := handletest.Settled(t, b)
 		if s.Active != 0 || s.Peak != 2 || s.Saturated || s.Waits.Count() != 3 || s.Waits.Max < 999*time.Millisecond || s.Waits.Quantile(0.5) < 999*time.Millisecond {
 			t.Errorf("%+v", s)
 		}
@@ -97,13 +75,13 @@ func TestMaxWaitEndsAWaitWhoseContextWouldNot(t *testing.T) {
 	for _, mode := range []patterns.Mode{patterns.Strict, patterns.Leased(8, 0)} {
 		synctest.Test(t, func(t *testing.T) {
 			b := spawnRooms(t, actorstest.NewRegistry(t), with(queued, func(c *Config) { c.Mode = mode }))
-			held := mustAcquire(t, b, patterns.Request{Weight: 2})
+			held := handletest.MustAcquire(t, b, patterns.Request{Weight: 2})
 			began := time.Now()
 			_, err := b.Acquire(t.Context())
 			if took := time.Since(began); !isCause(err, CauseMaxWait) || took < 5*time.Second || took > 5001*time.Millisecond {
 				t.Errorf("after %v: %v", took, err)
 			}
-			if s := b.settled(t); s.Waiting != 0 || s.Rejected != 1 {
+			if s := handletest.Settled(t, b); s.Waiting != 0 || s.Rejected != 1 {
 				t.Errorf("%+v", s)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -124,7 +102,7 @@ func TestMaxWaitEndsAWaitWhoseContextWouldNot(t *testing.T) {
 			}
 			p.Release()
 			synctest.Wait()
-			if s := b.settled(t); s.Active != 0 || s.Waiting != 0 {
+			if s := handletest.Settled(t, b); s.Active != 0 || s.Waiting != 0 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -154,7 +132,7 @@ func TestTryAcquireNeverWaits(t *testing.T) {
 			p.Release()
 			q.Release()
 			synctest.Wait()
-			if s := b.settled(t); s.Active != 1 || s.InFlight != 1 || s.Waiting != 0 {
+			if s := handletest.Settled(t, b); s.Active != 1 || s.InFlight != 1 || s.Waiting != 0 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -183,7 +161,7 @@ func TestNoSlotLeaksHoweverItsHolderEnds(t *testing.T) {
 				}
 				wg.Wait()
 				synctest.Wait()
-				if s := b.settled(t); s.Active != 0 || s.InFlight != 0 || s.Waiting != 0 || s.Peak > 2 {
+				if s := handletest.Settled(t, b); s.Active != 0 || s.InFlight != 0 || s.Waiting != 0 || s.Peak > 2 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -195,12 +173,12 @@ func TestAPermitThatIsKeptForTooLongIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		b := spawnRooms(t, guards, queued)
-		kept := mustAcquire(t, b, patterns.Request{Weight: 2, HoldFor: time.Second})
+		kept := handletest.MustAcquire(t, b, patterns.Request{Weight: 2, HoldFor: time.Second})
 		p, err := b.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kept.Report(patterns.Success); b.settled(t).Active != 1 {
+		if kept.Report(patterns.Success); handletest.Settled(t, b).Active != 1 {
 			t.Error("freed somebody else's slot")
 		}
 		p.Release()
@@ -223,14 +201,14 @@ func TestSlotsOfAnActorThatDiedComeBack(t *testing.T) {
 			}
 		}))
 		synctest.Wait()
-		if s := b.settled(t); len(granted) != 1 || s.Active != 2 || s.Waiting != 1 {
+		if s := handletest.Settled(t, b); len(granted) != 1 || s.Active != 2 || s.Waiting != 1 {
 			t.Fatalf("%+v", s)
 		}
 		if err := system.Root.StopFuture(holder).Wait(); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if s := b.settled(t); s.Active != 0 || s.Waiting != 0 || s.Reclaimed != 1 || s.Rejected != 1 {
+		if s := handletest.Settled(t, b); s.Active != 0 || s.Waiting != 0 || s.Reclaimed != 1 || s.Rejected != 1 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -240,10 +218,10 @@ func TestARestartKeepsSlotsAndWhoWaits(t *testing.T) {
 	for _, msg := range []any{actors.Report{}, actors.Cancel{}, actors.Inspect{}, actors.Acquire{}} {
 		synctest.Test(t, func(t *testing.T) {
 			b := spawnRooms(t, actorstest.NewRegistry(t), queued)
-			first, second := mustAcquire(t, b, patterns.Request{}), mustAcquire(t, b, patterns.Request{})
+			first, second := handletest.MustAcquire(t, b, patterns.Request{}), handletest.MustAcquire(t, b, patterns.Request{})
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				p := mustAcquire(t, b, patterns.Request{Weight: 2})
+				p := handletest.MustAcquire(t, b, patterns.Request{Weight: 2})
 				p.Release()
 			})
 			synctest.Wait()
@@ -261,13 +239,13 @@ func TestARestartKeepsSlotsAndWhoWaits(t *testing.T) {
 				first.Report(patterns.Success)
 			}
 			synctest.Wait()
-			if s := b.settled(t); s.Active != 1 || s.Waiting != 1 || s.Restarts != 1 {
+			if s := handletest.Settled(t, b); s.Active != 1 || s.Waiting != 1 || s.Restarts != 1 {
 				t.Errorf("%T: %+v", msg, s)
 			}
 			second.Report(patterns.Success)
 			wg.Wait()
 			synctest.Wait()
-			if s := b.settled(t); s.Active != 0 || s.Waiting != 0 {
+			if s := handletest.Settled(t, b); s.Active != 0 || s.Waiting != 0 {
 				t.Errorf("%T: %+v", msg, s)
 			}
 		})
@@ -278,9 +256,9 @@ func TestAResizeServesThoseWhoWaitAndKeepsWhatIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		b := spawnRooms(t, guards, queued)
-		permits := []patterns.Permit{mustAcquire(t, b, patterns.Request{}), mustAcquire(t, b, patterns.Request{})}
+		permits := []patterns.Permit{handletest.MustAcquire(t, b, patterns.Request{}), handletest.MustAcquire(t, b, patterns.Request{})}
 		var wg sync.WaitGroup
-		wg.Go(func() { mustAcquire(t, b, patterns.Request{}) })
+		wg.Go(func() { handletest.MustAcquire(t, b, patterns.Request{}) })
 		synctest.Wait()
 		for field, c := range map[string]Config{"Mode": {Mode: patterns.Leased(0, 0)}, "OnFailure": {OnFailure: patterns.FailClosed}, "MaxWait": {MaxWait: -1}} {
 			if err := b.Validate(c); !slices.Contains(configtest.Faulty(err), field) {
@@ -303,7 +281,7 @@ func TestAResizeServesThoseWhoWaitAndKeepsWhatIsOut(t *testing.T) {
 			}
 			permits[i].Report(patterns.Success)
 		}
-		if s := b.settled(t); s.Active != 1 || s.Limit != 1 {
+		if s := handletest.Settled(t, b); s.Active != 1 || s.Limit != 1 {
 			t.Errorf("%+v", s)
 		}
 		actorstest.WantEvents(t, guards, WasSaturated, actorstest.Is[ConfigChanged](), actorstest.Is[ConfigChanged]())
@@ -315,14 +293,14 @@ func TestAPartitionThatIsFullLeavesTheOthersAlone(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		b := spawnRooms(t, guards, rooms)
 		greedy := patterns.Request{Key: "greedy"}
-		permits := []patterns.Permit{mustAcquire(t, b, greedy), mustAcquire(t, b, greedy)}
+		permits := []patterns.Permit{handletest.MustAcquire(t, b, greedy), handletest.MustAcquire(t, b, greedy)}
 		for range 5 {
 			if _, err := b.AcquireFor(t.Context(), greedy); !isCause(err, CauseSlots) {
 				t.Errorf("error %v", err)
 			}
 		}
 		for _, key := range []string{"a", "b", ""} {
-			p := mustAcquire(t, b, patterns.Request{Key: key, Weight: 2})
+			p := handletest.MustAcquire(t, b, patterns.Request{Key: key, Weight: 2})
 			defer p.Release()
 		}
 		if _, err := b.AcquireFor(t.Context(), patterns.Request{Key: "c"}); !isCause(err, CausePartitions) {
@@ -332,7 +310,7 @@ func TestAPartitionThatIsFullLeavesTheOthersAlone(t *testing.T) {
 		for i := range permits {
 			permits[i].Release()
 		}
-		if s := b.settled(t); s.Partitions != 2 || s.Active != 6 || s.SaturatedPartitions != 0 {
+		if s := handletest.Settled(t, b); s.Partitions != 2 || s.Active != 6 || s.SaturatedPartitions != 0 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -377,7 +355,7 @@ func TestTheLimitHoldsUnderFire(t *testing.T) {
 			if worst.Load() > 0 || ran.Load() == 0 {
 				t.Errorf("%d at once of %d; %d ran", worst.Load(), c.MaxConcurrent, ran.Load())
 			}
-			s := b.settled(t)
+			s := handletest.Settled(t, b)
 			if s.InFlight != 0 || s.Waiting != 0 || s.Peak > c.MaxConcurrent {
 				t.Errorf("%+v", s)
 			}
@@ -435,7 +413,7 @@ func TestGuardedCallsDoNotAllocate(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
-		mustAcquire(t, b, patterns.Request{Weight: c.MaxConcurrent})
+		handletest.MustAcquire(t, b, patterns.Request{Weight: c.MaxConcurrent})
 		if n := testing.AllocsPerRun(500, func() {
 			if _, err := b.TryAcquire(); !errors.Is(err, ErrFull) {
 				t.Error(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 // asker is an actor that asks once, and what it was told.
@@ -57,7 +58,7 @@ func (a *asker) now() *asker {
 func TestRequestsByMessageWaitLikeAllOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := spawnRooms(t, actorstest.NewRegistry(t), queued)
-		held := mustAcquire(t, b, patterns.Request{Weight: 2})
+		held := handletest.MustAcquire(t, b, patterns.Request{Weight: 2})
 		began := time.Now()
 		late, soon, in := ask(b, actors.Acquire{}), ask(b, actors.Acquire{Deadline: began.Add(time.Second)}), ask(b, actors.Acquire{})
 		if full := ask(b, actors.Acquire{}); !isCause(full.rejected, CauseQueue) {
@@ -83,7 +84,7 @@ func TestRequestsByMessageWaitLikeAllOthers(t *testing.T) {
 		}
 		held.Release()
 		synctest.Wait()
-		s := b.settled(t)
+		s := handletest.Settled(t, b)
 		if another.now().granted != 1 || s.Waits.Count() != 1 || s.Waits.Max < 3*time.Second || s.Waits.Max > 3100*time.Millisecond || s.Active != 1 {
 			t.Errorf("%+v, %+v", another, s)
 		}
@@ -91,7 +92,7 @@ func TestRequestsByMessageWaitLikeAllOthers(t *testing.T) {
 			_ = b.System().Root.StopFuture(a.pid).Wait()
 		}
 		synctest.Wait()
-		if s := b.settled(t); s.Active != 0 || s.Waiting != 0 {
+		if s := handletest.Settled(t, b); s.Active != 0 || s.Waiting != 0 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -100,7 +101,7 @@ func TestRequestsByMessageWaitLikeAllOthers(t *testing.T) {
 func TestAQueueThatIsMadeLongerOrShorterKeepsWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := spawnRooms(t, actorstest.NewRegistry(t), queued)
-		held := mustAcquire(t, b, patterns.Request{Weight: 2})
+		held := handletest.MustAcquire(t, b, patterns.Request{Weight: 2})
 		served := make(chan error, 9)
 		wait := func() {
 			go func() {
@@ -127,7 +128,7 @@ func TestAQueueThatIsMadeLongerOrShorterKeepsWhoWaits(t *testing.T) {
 		wait()
 		set(0)
 		wait()
-		if s := b.settled(t); s.Waiting != 4 || len(served) != 1 || !isCause(<-served, CauseSlots) {
+		if s := handletest.Settled(t, b); s.Waiting != 4 || len(served) != 1 || !isCause(<-served, CauseSlots) {
 			t.Errorf("%+v", s)
 		}
 		held.Release()
@@ -145,13 +146,13 @@ func TestEachPartitionHasAQueue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := spawnRooms(t, actorstest.NewRegistry(t), with(lobbies, func(c *Config) { c.Mode = mode }))
-				held := mustAcquire(t, b, patterns.Request{Key: "greedy", Weight: 2})
+				held := handletest.MustAcquire(t, b, patterns.Request{Key: "greedy", Weight: 2})
 				first, second := ask(b, actors.Acquire{Key: "greedy"}), ask(b, actors.Acquire{Key: "greedy"})
 				if full := ask(b, actors.Acquire{Key: "greedy"}); !isCause(full.rejected, CauseQueue) {
 					t.Errorf("%v", full.rejected)
 				}
 				for _, key := range []string{"modest", ""} {
-					p := mustAcquire(t, b, patterns.Request{Key: key, Weight: 2})
+					p := handletest.MustAcquire(t, b, patterns.Request{Key: key, Weight: 2})
 					a := ask(b, actors.Acquire{Key: key})
 					p.Report(patterns.Success)
 					if a.now().granted != 1 || first.now().granted != 0 {
@@ -160,7 +161,7 @@ func TestEachPartitionHasAQueue(t *testing.T) {
 				}
 				held.Report(patterns.Success)
 				synctest.Wait()
-				if s := b.settled(t); first.now().granted != 1 || second.now().granted != 1 || s.Waiting != 0 || s.Active != 4 {
+				if s := handletest.Settled(t, b); first.now().granted != 1 || second.now().granted != 1 || s.Waiting != 0 || s.Active != 4 {
 					t.Errorf("%+v, %+v, %+v", first, second, s)
 				}
 			})
@@ -186,7 +187,7 @@ func TestSlotsOfLeasesComeBackToWhoWaitsForThem(t *testing.T) {
 					}
 					permits = append(permits, p)
 				}
-				if s := b.settled(t); s.Active != 32 || s.InFlight != 32 {
+				if s := handletest.Settled(t, b); s.Active != 32 || s.InFlight != 32 {
 					t.Fatalf("%+v", s)
 				}
 				served := make(chan error, 1)
@@ -207,7 +208,7 @@ func TestSlotsOfLeasesComeBackToWhoWaitsForThem(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				synctest.Wait()
-				if s := b.settled(t); s.Active != 0 || s.Peak != 32 || s.Waiting != 0 {
+				if s := handletest.Settled(t, b); s.Active != 0 || s.Peak != 32 || s.Waiting != 0 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -239,7 +240,7 @@ func TestATryGetsWhatIsLentAndNotUsed(t *testing.T) {
 					}
 					wg.Wait()
 				}
-				if s := b.settled(t); n != 100 || s.Active != 100 {
+				if s := handletest.Settled(t, b); n != 100 || s.Active != 100 {
 					t.Errorf("%d got slots, %d are taken", n, s.Active)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder/sampler"
 )
 
@@ -93,7 +94,7 @@ func TestWhatTheActorMeasuresSheds(t *testing.T) {
 		f := &fake{do: steady(0.5)}
 		s := spawnFake(t, guards, Config{Memory: Off}, f)
 		time.Sleep(10*time.Second + 100*ms)
-		if snap := s.settled(t); !snap.Signals[CPU].Known || snap.Signals[CPU].Value != 0.5 || snap.Signals[CPU].Age != 100*ms || snap.Signals[Memory].Known {
+		if snap := handletest.Settled(t, s); !snap.Signals[CPU].Known || snap.Signals[CPU].Value != 0.5 || snap.Signals[CPU].Age != 100*ms || snap.Signals[Memory].Known {
 			t.Errorf("%+v", snap.Signals)
 		}
 		if n, last := f.measured(); n < 40 || n > 42 || last != [signals]bool{CPU: true} {
@@ -120,7 +121,7 @@ func TestWhatTheActorMeasuresSheds(t *testing.T) {
 		f.become(steady(0.3))
 		time.Sleep(20 * time.Second)
 		actorstest.WantEvents(t, guards, actorstest.Is(func(e SignalChanged) bool { return e.On }), BeganShedding, ReachedLevel(High), ReachedLevel(Normal), HasRecovered)
-		if snap := s.settled(t); snap.Admitted != 1 || snap.Shedding || snap.Level != Normal {
+		if snap := handletest.Settled(t, s); snap.Admitted != 1 || snap.Shedding || snap.Level != Normal {
 			t.Errorf("%+v", snap)
 		}
 	})
@@ -133,13 +134,13 @@ func TestAProbeThatPanicsHarmsNobody(t *testing.T) {
 		s := spawnFake(t, guards, Config{Memory: Off}, f)
 		for range 100 {
 			time.Sleep(100 * ms)
-			p := mustAcquire(t, s, patterns.Request{})
+			p := handletest.MustAcquire(t, s, patterns.Request{})
 			p.Report(patterns.Success)
 		}
 		actorstest.WantEvents(t, guards, actorstest.Is(func(e SignalLost) bool {
 			return e.Signal == CPU && strings.Contains(e.Err.Error(), "measuring panicked: no such file")
 		}))
-		if snap := s.settled(t); snap.Signals[CPU].Failed < 30 || snap.Signals[CPU].Known || snap.Restarts != 0 {
+		if snap := handletest.Settled(t, s); snap.Signals[CPU].Failed < 30 || snap.Signals[CPU].Known || snap.Restarts != 0 {
 			t.Errorf("%+v", snap.Signals)
 		}
 		if made, _ := f.probes(); made < 30 {
@@ -162,7 +163,7 @@ func TestAProbeThatHangsHarmsNobody(t *testing.T) {
 		s := spawnFake(t, guards, Config{}, f)
 		for range 100 {
 			time.Sleep(100 * ms)
-			p := mustAcquire(t, s, patterns.Request{})
+			p := handletest.MustAcquire(t, s, patterns.Request{})
 			p.Report(patterns.Success)
 		}
 		actorstest.WantEvents(t, guards, LostSignal, LostSignal)
@@ -171,7 +172,7 @@ func TestAProbeThatHangsHarmsNobody(t *testing.T) {
 		}
 		close(wake)
 		time.Sleep(time.Second)
-		if snap := s.settled(t); !snap.Signals[CPU].Known || !snap.Signals[Memory].Known {
+		if snap := handletest.Settled(t, s); !snap.Signals[CPU].Known || !snap.Signals[Memory].Known {
 			t.Errorf("%+v", snap.Signals)
 		}
 		if n, _ := f.measured(); n < 4 {
@@ -277,7 +278,7 @@ func TestOthersMayMeasure(t *testing.T) {
 			}
 			time.Sleep(100 * ms)
 		}
-		snap := s.settled(t)
+		snap := handletest.Settled(t, s)
 		if !snap.Signals[SchedulingLatency].On || snap.Admitted > 0.5 || snap.Signals[Memory].Failed != 40 {
 			t.Errorf("%+v", snap)
 		}
@@ -292,7 +293,7 @@ func TestTheMachineIsMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := spawnEdge(t, actorstest.NewRegistry(t), Config{SchedulingLatency: time.Hour, GC: 1})
 		time.Sleep(time.Second)
-		for s, got := range s.settled(t).Signals {
+		for s, got := range handletest.Settled(t, s).Signals {
 			if Signal(s) != CPU && (!got.Known || got.Value < 0 || got.Value > 1 || Signal(s) == Memory && got.Value == 0) {
 				t.Errorf("%v: %+v", Signal(s), got)
 			}

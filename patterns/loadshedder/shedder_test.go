@@ -18,34 +18,12 @@ import (
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 func spawnEdge(t testing.TB, guards *actors.Registry, c Config) *Shedder {
 	t.Helper()
-	s, err := Spawn(guards, "edge", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// settled returns the snapshot, and fails the test if the counts do not balance.
-func (s *Shedder) settled(t testing.TB) Snapshot {
-	t.Helper()
-	snap, ok := s.Snapshot(t.Context())
-	if !ok || !snap.Balanced() {
-		t.Errorf("snapshot %+v, %v", snap, ok)
-	}
-	return snap
-}
-
-func mustAcquire(t testing.TB, s *Shedder, r patterns.Request) patterns.Permit {
-	t.Helper()
-	p, err := s.AcquireFor(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return handletest.Must(Spawn(guards, "edge", c))(t)
 }
 
 func isCause(err error, c Cause) bool {
@@ -57,7 +35,7 @@ func TestCallersWaitInOrderAndTheQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		s := spawnEdge(t, guards, hall)
-		first, second := mustAcquire(t, s, patterns.Request{}), mustAcquire(t, s, patterns.Request{})
+		first, second := handletest.MustAcquire(t, s, patterns.Request{}), handletest.MustAcquire(t, s, patterns.Request{})
 		if _, err := s.TryAcquire(); !isCause(err, CauseInFlight) {
 			t.Errorf("does not wait: %v", err)
 		}
@@ -89,7 +67,7 @@ func TestCallersWaitInOrderAndTheQueueIsBounded(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		actorstest.WantEvents(t, guards, BeganShedding, HasRecovered)
-		snap := s.settled(t)
+		snap := handletest.Settled(t, s)
 		if snap.Used != 0 || snap.Peak != 2 || snap.Waits.Count() != 3 || snap.Shed != (ShedCounts{InFlight: 1, Queue: 1}) || snap.Rejected != 2 || snap.Strained {
 			t.Errorf("%+v", snap)
 		}
@@ -100,7 +78,7 @@ func TestAWaitEndsOnTime(t *testing.T) {
 	for _, mode := range []patterns.Mode{patterns.Strict, patterns.Leased(8, 0)} {
 		synctest.Test(t, func(t *testing.T) {
 			s := spawnEdge(t, actorstest.NewRegistry(t), with(hall, func(c *Config) { c.Mode, c.MaxWait = mode, 5*sec }))
-			held := mustAcquire(t, s, patterns.Request{Weight: 2})
+			held := handletest.MustAcquire(t, s, patterns.Request{Weight: 2})
 			began := time.Now()
 			_, err := s.Acquire(t.Context())
 			if took := time.Since(began); !isCause(err, CauseMaxWait) || took < 5*time.Second || took > 5001*time.Millisecond {
@@ -121,7 +99,7 @@ func TestAWaitEndsOnTime(t *testing.T) {
 			}
 			p.Release()
 			synctest.Wait()
-			if snap := s.settled(t); snap.Used != 0 || snap.Waiting != 0 {
+			if snap := handletest.Settled(t, s); snap.Used != 0 || snap.Waiting != 0 {
 				t.Errorf("%+v", snap)
 			}
 		})
@@ -150,7 +128,7 @@ func TestNoPlaceLeaksHoweverItsHolderEnds(t *testing.T) {
 				}
 				wg.Wait()
 				synctest.Wait()
-				if snap := s.settled(t); snap.Used != 0 || snap.InFlight != 0 || snap.Waiting != 0 || snap.Peak > 2 {
+				if snap := handletest.Settled(t, s); snap.Used != 0 || snap.InFlight != 0 || snap.Waiting != 0 || snap.Peak > 2 {
 					t.Errorf("%+v", snap)
 				}
 			})
@@ -179,12 +157,12 @@ func TestPlacesOfAnActorThatDiedComeBack(t *testing.T) {
 		if r, ok := (<-got).(actors.Rejected); !ok || r.Ref != 3 || !isCause(r.Err, CauseInFlight) {
 			t.Errorf("%+v", r)
 		}
-		if snap := s.settled(t); snap.Used != 2 || snap.Waiting != 1 {
+		if snap := handletest.Settled(t, s); snap.Used != 2 || snap.Waiting != 1 {
 			t.Errorf("%+v", snap)
 		}
 		guards.System().Root.Stop(holder)
 		synctest.Wait()
-		if snap := s.settled(t); snap.Used != 0 || snap.Waiting != 0 {
+		if snap := handletest.Settled(t, s); snap.Used != 0 || snap.Waiting != 0 {
 			t.Errorf("%+v", snap)
 		}
 	})
@@ -223,7 +201,7 @@ func TestTheLimitIsNeverExceeded(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				snap := s.settled(t)
+				snap := handletest.Settled(t, s)
 				if most.Load() > limit || snap.Peak > limit {
 					t.Errorf("%d at once, peak %d", most.Load(), snap.Peak)
 				}
@@ -257,7 +235,7 @@ func TestLeasedCallersAreShedAtTheLimitAndServedAfterwards(t *testing.T) {
 				held[i].Report(patterns.Success)
 			}
 			time.Sleep(10 * time.Second)
-			if snap := s.settled(t); snap.Used != 0 || snap.Shedding || snap.Strained {
+			if snap := handletest.Settled(t, s); snap.Used != 0 || snap.Shedding || snap.Strained {
 				t.Errorf("round %d: %+v", round, snap)
 			}
 		}
@@ -279,12 +257,12 @@ func TestACrashLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := spawnEdge(t, actorstest.NewRegistry(t), with(eyes, func(c *Config) { c.MaxInFlight, c.MaxQueue, c.StaleAfter, c.SampleInterval = 4, 5, time.Hour, Off }))
-				held := []patterns.Permit{mustAcquire(t, s, patterns.Request{Weight: 2}), mustAcquire(t, s, patterns.Request{})}
+				held := []patterns.Permit{handletest.MustAcquire(t, s, patterns.Request{Weight: 2}), handletest.MustAcquire(t, s, patterns.Request{})}
 				for range 8 {
 					_ = s.Observe(t.Context(), Reading{Signal: CPU, Value: 0.95})
 					time.Sleep(250 * ms)
 				}
-				before := s.settled(t)
+				before := handletest.Settled(t, s)
 				actorstest.Crash(t, s, crash)
 				_ = s.Observe(t.Context(), Reading{Signal: CPU, Value: 0.95})
 				if p, err := s.AcquireFor(t.Context(), patterns.Request{Priority: patterns.Critical}); err == nil {
@@ -295,12 +273,12 @@ func TestACrashLosesNothing(t *testing.T) {
 				_ = s.Reset(t.Context())
 				time.Sleep(3 * time.Second)
 				_ = s.Observe(t.Context(), Reading{Signal: CPU, Value: 0.95})
-				snap := s.settled(t)
+				snap := handletest.Settled(t, s)
 				if snap.Restarts != 1 || snap.Used != 2 || !snap.Signals[CPU].On || snap.Limit != 4 || snap.Shed.Total() < before.Shed.Total() {
 					t.Errorf("%+v", snap)
 				}
 				held[0].Report(patterns.Success)
-				if snap := s.settled(t); snap.Used != 0 || snap.InFlight != 0 {
+				if snap := handletest.Settled(t, s); snap.Used != 0 || snap.InFlight != 0 {
 					t.Errorf("%+v", snap)
 				}
 			})
@@ -356,7 +334,7 @@ func TestHandles(t *testing.T) {
 		if err := other.Reconfigure(t.Context(), Config{MaxInFlight: -1, OnFailure: patterns.FailClosed}); !slices.Equal(configtest.Faulty(err), []string{"OnFailure", "MaxInFlight"}) {
 			t.Errorf("%v", err)
 		}
-		if err := other.Reconfigure(t.Context(), Config{MaxInFlight: 7}); err != nil || other.settled(t).Limit != 7 {
+		if err := other.Reconfigure(t.Context(), Config{MaxInFlight: 7}); err != nil || handletest.Settled(t, other).Limit != 7 {
 			t.Errorf("%v", err)
 		}
 		var bad *patterns.ConfigError

@@ -21,6 +21,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 // sharded is dealt out to as many actors as there are processors.
@@ -84,7 +85,7 @@ func TestQuestionsAreMessages(t *testing.T) {
 			if r, ok := ask(t, l, "how are you?").(actors.Refused); !ok || !errors.Is(r.Err, actors.ErrUnsupported) {
 				t.Errorf("%+v", r)
 			}
-			if s := l.settled(t); s.Granted != 15 || s.Rejected != 5 || s.Reserved != 5 || s.Refunded != 5 {
+			if s := handletest.Settled(t, l); s.Granted != 15 || s.Rejected != 5 || s.Reserved != 5 || s.Refunded != 5 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -126,7 +127,7 @@ func TestPermitsAreMessages(t *testing.T) {
 		if strings.Join(got, "|") != want {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "|"), want)
 		}
-		if s := l.settled(t); s.Granted != 3 || s.Rejected != 3 || s.InFlight != 0 || s.Repeated != 2 {
+		if s := handletest.Settled(t, l); s.Granted != 3 || s.Rejected != 3 || s.InFlight != 0 || s.Repeated != 2 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -156,7 +157,7 @@ func TestKeysAreDealtOutAndCountTogether(t *testing.T) {
 	if ok, err := l.CancelReservation(ctx, v); !ok || err != nil {
 		t.Error(ok, err)
 	}
-	s := l.settled(t)
+	s := handletest.Settled(t, l)
 	if s.Keys != 1000 || s.MaxKeys != 2*minShardKeys || s.Shards != l.Shards() || s.Granted != 1003 || s.Rejected != 1001 ||
 		s.Budget.Remaining != 0 || s.Reserved != 1 || s.Refunded != 1 || s.Refused[0] != 1001 {
 		t.Errorf("%+v", s)
@@ -238,7 +239,7 @@ func TestKeysOfNoAndOfAMillionBytes(t *testing.T) {
 			t.Errorf("key %d: %+v, %v", i, a, err)
 		}
 	}
-	if s := l.settled(t); s.Keys != 5 || s.KeyBytes > 1<<20 {
+	if s := handletest.Settled(t, l); s.Keys != 5 || s.KeyBytes > 1<<20 {
 		t.Errorf("%d keys in %d bytes", s.Keys, s.KeyBytes)
 	}
 }
@@ -266,7 +267,7 @@ func TestAFloodOfKeysIsBoundedCountedAndTold(t *testing.T) {
 	if !l.Allow("live") || l.Allow("live") {
 		t.Error("a key that was live did not keep its budget")
 	}
-	s := l.settled(t)
+	s := handletest.Settled(t, l)
 	if s.Keys != 1000 || s.KeyBytes > 100_000 || s.Overflowed < uint64(n-1000) {
 		t.Errorf("%d keys in %d bytes, %d overflowed", s.Keys, s.KeyBytes, s.Overflowed)
 	}
@@ -291,7 +292,7 @@ func TestWhatWasNeverTakenIsNotGivenBack(t *testing.T) {
 		if l.Allow("") || l.Allow("k") {
 			t.Error("something was given back")
 		}
-		if s := l.settled(t); s.Repeated != 2 {
+		if s := handletest.Settled(t, l); s.Repeated != 2 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -341,7 +342,7 @@ func TestPermitsAreNeverMoreThanTheRateUnderFire(t *testing.T) {
 			if passed.Load() > most || passed.Load() == 0 {
 				t.Errorf("%d passed, more than %d", passed.Load(), most)
 			}
-			if s := l.settled(t); s.InFlight != 0 || s.Waiting != 0 || s.Success != uint64(passed.Load()) {
+			if s := handletest.Settled(t, l); s.InFlight != 0 || s.Waiting != 0 || s.Success != uint64(passed.Load()) {
 				t.Errorf("%d passed, %d given back: %+v", passed.Load(), given.Load(), s)
 			}
 		})
@@ -388,7 +389,7 @@ func TestEveryRequestIsAccountedFor(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s := l.settled(t); s.InFlight != 0 || s.Waiting != 0 || s.Granted == 0 || s.Rejected == 0 {
+	if s := handletest.Settled(t, l); s.InFlight != 0 || s.Waiting != 0 || s.Granted == 0 || s.Rejected == 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/handletest"
 )
 
 // queued lets one pass every 100 ms, and up to 4 wait.
@@ -21,21 +22,7 @@ var queued = Config{Rate: Rate{10, sec, 1}, MaxWaiting: 4}
 
 func spawnAPI(t testing.TB, guards *actors.Registry, c Config) *Limiter {
 	t.Helper()
-	l, err := Spawn(guards, "api", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// settled returns the snapshot, and fails the test if the counts do not balance.
-func (l *Limiter) settled(t testing.TB) Snapshot {
-	t.Helper()
-	s, ok := l.Snapshot(t.Context())
-	if !ok || !s.Balanced() {
-		t.Errorf("snapshot %+v, %v", s, ok)
-	}
-	return s
+	return handletest.Must(Spawn(guards, "api", c))(t)
 }
 
 // isCause reports whether err is a refusal by the limiter for that cause.
@@ -98,7 +85,7 @@ func TestCallersPassInOrderAtTheirTimes(t *testing.T) {
 					t.Errorf("never passes: %v", err)
 				}
 				p.want(t, "0 0s", "5 queue 0s", "1 100ms", "2 200ms", "3 300ms", "4 400ms")
-				s := l.settled(t)
+				s := handletest.Settled(t, l)
 				if s.Granted != 5 || s.Success != 5 || s.Rejected != 3 || s.Waiting != 0 || s.InFlight != 0 {
 					t.Errorf("%+v", s)
 				}
@@ -124,7 +111,7 @@ func TestATurnThatIsKnownToComeTooLateIsRefusedAtOnce(t *testing.T) {
 		p.spawned("third", within(time.Hour))
 		p.spawned("fourth", within(time.Hour))
 		p.want(t, "first 0s", "hasty max-wait 0s", "fourth max-wait 0s", "second 100ms", "third 200ms")
-		if s := l.settled(t); s.Cancelled != 0 || s.Rejected != 2 {
+		if s := handletest.Settled(t, l); s.Cancelled != 0 || s.Rejected != 2 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -142,7 +129,7 @@ func TestWhoLeavesLeavesNoHole(t *testing.T) {
 		time.Sleep(50 * ms)
 		cancel()
 		p.want(t, "0 0s", "1 left 50ms", "2 100ms", "3 200ms")
-		if s := l.settled(t); s.Cancelled != 1 || s.Granted != 3 {
+		if s := handletest.Settled(t, l); s.Cancelled != 1 || s.Granted != 3 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -162,7 +149,7 @@ func TestAPermitThatWasNotUsedServesWhoWaits(t *testing.T) {
 			time.Sleep(sec)
 			permit.Release()
 			p.want(t, "0 1s", "1 1h0m1s")
-			if s := l.settled(t); s.Reclaimed != 1 || s.Success != 2 {
+			if s := handletest.Settled(t, l); s.Reclaimed != 1 || s.Success != 2 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -214,7 +201,7 @@ func TestARestartKeepsWhatWasUsedAndWhoWaits(t *testing.T) {
 					p.want(t, "0 100ms", "1 200ms", "2 300ms")
 				}
 				held.Report(patterns.Success)
-				if s := l.settled(t); s.Restarts != 1 || s.Waiting != 0 {
+				if s := handletest.Settled(t, l); s.Restarts != 1 || s.Waiting != 0 {
 					t.Errorf("%T: %+v", msg, s)
 				}
 				if a, err := l.Peek(t.Context(), key); a.Allowed || a.RetryAfter != 100*ms || err != nil {
@@ -277,7 +264,7 @@ func TestForcedStates(t *testing.T) {
 		if err := l.Operate(ctx, patterns.Operation{Kind: patterns.MetricsOnly}); err != nil {
 			t.Fatal(err)
 		}
-		if !l.Allow("k") || l.settled(t).Exceeded != 1 {
+		if !l.Allow("k") || handletest.Settled(t, l).Exceeded != 1 {
 			t.Error("refuses, or does not count")
 		}
 	})
@@ -315,7 +302,7 @@ func TestAnswersOfTheHandle(t *testing.T) {
 			if l.Allow(key) || l.AllowN(key, -1) || !l.AllowN(key, 0) || l.WaitN(ctx, key, 0) != nil {
 				t.Error("nothing is left, and 0 is always there")
 			}
-			if s := l.settled(t); s.Granted != uint64(2*i+2) || s.Rejected != uint64(5*i+5) {
+			if s := handletest.Settled(t, l); s.Granted != uint64(2*i+2) || s.Rejected != uint64(5*i+5) {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -368,7 +355,7 @@ func TestReservationsOfTheHandle(t *testing.T) {
 		if a, _ := l.Peek(ctx, "k"); a.RetryAfter != 500*ms {
 			t.Errorf("the next passes after %v", a.RetryAfter)
 		}
-		if s := l.settled(t); s.Reserved != 12 || s.Refunded != 2 || s.Granted != 12 || s.Rejected != 3 {
+		if s := handletest.Settled(t, l); s.Reserved != 12 || s.Refunded != 2 || s.Granted != 12 || s.Rejected != 3 {
 			t.Errorf("%+v", s)
 		}
 		if v := (Reservation{}); v.Delay() != 0 {
