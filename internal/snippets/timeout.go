@@ -25,6 +25,17 @@ func inTime(ctx context.Context, guards *actors.Registry, charge func(context.Co
 	// endregion
 }
 
+func following(guards *actors.Registry) (*timeout.Timeout, error) {
+	// region: timeout-quantile
+	soon, err := timeout.Spawn(guards, "search", timeout.Config{
+		PerAttempt: time.Second,           // until it has seen a hundred calls, and at most
+		Quantile:   0.99,                  // then twice what 99 of 100 took lately
+		Min:        20 * time.Millisecond, // and no less than this
+	})
+	// endregion
+	return soon, err
+}
+
 func leftBehind(guards *actors.Registry) (*timeout.Timeout, error) {
 	// region: timeout-abandon
 	soon, err := timeout.Spawn(guards, "legacy", timeout.Config{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
@@ -26,7 +27,7 @@ func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error 
 		<-w.done
 	}
 	call.Adopt(w.fork)
-	return t.rejoin(ctx, call, w)
+	return t.rejoin(ctx, call, w, p)
 }
 
 // work is a call on a goroutine of its own.
@@ -130,13 +131,15 @@ func (t *Timeout) missed(ctx context.Context, w *work) (end, error) {
 }
 
 // rejoin ends a call on the caller's goroutine as it ended on its own.
-func (t *Timeout) rejoin(ctx context.Context, call patterns.Call, w *work) error {
+func (t *Timeout) rejoin(ctx context.Context, call patterns.Call, w *work, p *plan) error {
 	how, err := succeeded, w.err
 	switch {
 	case w.ending != returned:
 		how = failed
 	case err != nil:
 		how, err = t.judge(ctx, call, &w.attempt, err)
+	case p.follows:
+		t.sample(time.Since(w.start), w.start)
 	}
 	w.End()
 	t.ends.Add(how)

@@ -2,7 +2,7 @@
 // and an error that comes of it says whose limit it was, and how long it took.
 //
 // Read machine.go first: Machine is all that the actor knows, with no goroutine, clock or
-// actor in it. The call itself is made by the caller, in timeout.go, or on a goroutine that
+// actor in it; follow.go is how the limit follows the calls. The call itself is made by the caller, in timeout.go, or on a goroutine that
 // may be left behind, in apart.go.
 //
 // # Whose deadline
@@ -24,6 +24,7 @@
 //
 // # What a restart keeps
 //
-// The actor's restart keeps the Machine: the limit, what is abandoned, and totals. While the
+// The actor's restart keeps the Machine: the limit and what it was made of, what is
+// abandoned, and totals. While the
 // actor is away calls go on by the limit that it gave last.
 package timeout

@@ -28,6 +28,14 @@ type (
 		At    time.Time
 	}
 
+	// LimitChanged says that the limit followed the calls by a tenth or more; at most once a
+	// second.
+	LimitChanged struct {
+		Name     string // the timeout's
+		From, To time.Duration
+		At       time.Time
+	}
+
 	// ConfigChanged says that a Reconfigure changed something.
 	ConfigChanged struct {
 		Name     string // the timeout's
@@ -42,6 +50,9 @@ func (TimedOut) Level() slog.Level { return slog.LevelWarn }
 // Level is Error: a bug.
 func (AbandonedPanicked) Level() slog.Level { return slog.LevelError }
 
+// Level is Debug.
+func (LimitChanged) Level() slog.Level { return slog.LevelDebug }
+
 // Level is Info.
 func (ConfigChanged) Level() slog.Level { return slog.LevelInfo }
 
@@ -50,6 +61,9 @@ func (e TimedOut) Source() string { return e.Name }
 
 // Source returns the timeout's name.
 func (e AbandonedPanicked) Source() string { return e.Name }
+
+// Source returns the timeout's name.
+func (e LimitChanged) Source() string { return e.Name }
 
 // Source returns the timeout's name.
 func (e ConfigChanged) Source() string { return e.Name }
@@ -66,12 +80,20 @@ func (e AbandonedPanicked) LogValue() slog.Value {
 }
 
 // LogValue returns the event as a group.
+func (e LimitChanged) LogValue() slog.Value {
+	return eventqueue.Group("limit-changed", e.Name, e.At, slog.Duration("from", e.From), slog.Duration("to", e.To))
+}
+
+// LogValue returns the event as a group.
 func (e ConfigChanged) LogValue() slog.Value {
 	return eventqueue.Group("config-changed", e.Name, e.At, slog.Any("from", e.From), slog.Any("to", e.To))
 }
 
 // HasTimedOut reports whether e is a TimedOut.
 func HasTimedOut(e patterns.Event) bool { _, ok := e.(TimedOut); return ok }
+
+// HasMoved reports whether e is a LimitChanged.
+func HasMoved(e patterns.Event) bool { _, ok := e.(LimitChanged); return ok }
 
 // HasPanicked reports whether e is an AbandonedPanicked.
 func HasPanicked(e patterns.Event) bool { _, ok := e.(AbandonedPanicked); return ok }

@@ -7,6 +7,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/digest"
 	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
+	"github.com/bulwark-go/bulwark/patterns/internal/latency"
 	"github.com/bulwark-go/bulwark/patterns/internal/permitless"
 )
 
@@ -27,9 +28,14 @@ type Machine struct {
 	cfg    Config // with its defaults
 	name   string
 	origin time.Time
-	dirty  bool // something changed that the shell must be told
+	dirty  bool             // something changed that the shell must be told
+	armed  patterns.Instant // the last Wake that it was told of
 
 	plan   *plan
+	latest *latency.Timeout // nil if the limit follows no calls
+	review patterns.Instant // when to look at the limit again, though there are no calls
+	spoken patterns.Instant // when a LimitChanged may be next
+	said   time.Duration    // the limit that everybody was told of
 	strays map[*stray]struct{}
 	left   uint64 // functions that were ever left behind
 	panics uint64 // of those
@@ -43,6 +49,7 @@ type Machine struct {
 // plan is what callers go by, and never changes.
 type plan struct {
 	limit   time.Duration
+	follows bool            // the limit follows calls
 	apart   bool            // the function runs on a goroutine of its own
 	refusal *AbandonedError // of every call, or nil
 }
@@ -64,8 +71,10 @@ func NewMachine(p Params) *Machine {
 	if err := p.Config.Validate(); err != nil {
 		panic(err)
 	}
-	m := &Machine{name: p.Name, origin: p.Origin, hi: p.Now, epoch: 1, cfg: p.Config.withDefaults(), strays: map[*stray]struct{}{}}
+	m := &Machine{name: p.Name, origin: p.Origin, hi: p.Now, epoch: 1, armed: patterns.Never, strays: map[*stray]struct{}{}}
+	m.adopt(p.Config.withDefaults())
 	m.decide()
+	m.said = m.plan.limit
 	return m
 }
 
@@ -74,9 +83,9 @@ func (m *Machine) Plan() any { return m.plan }
 
 // decide makes the plan anew, if it is another one.
 func (m *Machine) decide() {
-	next := plan{limit: m.cfg.PerAttempt, apart: m.cfg.Abandon}
+	next := plan{limit: m.limit(), follows: m.latest != nil, apart: m.cfg.Abandon}
 	full := m.cfg.Abandon && len(m.strays) >= m.cfg.MaxAbandoned
-	if m.plan != nil && m.plan.limit == next.limit && m.plan.apart == next.apart &&
+	if m.plan != nil && m.plan.limit == next.limit && m.plan.follows == next.follows && m.plan.apart == next.apart &&
 		(m.plan.refusal != nil) == full && (!full || m.plan.refusal.Max == m.cfg.MaxAbandoned) {
 		return
 	}
@@ -94,6 +103,9 @@ func (m *Machine) Consult(now patterns.Instant, question any) patterns.Consultat
 	switch q := question.(type) {
 	case late:
 		m.late.Add()
+		m.exceeded(q.limit)
+	case *samples:
+		m.learn(q)
 	case leave:
 		answer = m.leave(q.who)
 	case left:
@@ -140,15 +152,20 @@ func (m *Machine) report() {
 	}
 }
 
-// Tick tells of what has not been told yet.
+// Tick tells of what has not been told yet, and looks at the limit.
 func (m *Machine) Tick(now patterns.Instant) (dirty bool) {
 	m.settle(now)
+	if m.hi >= m.review {
+		m.follow()
+	}
 	m.report()
 	return m.flush()
 }
 
-// Wake is when there is more to tell of.
-func (m *Machine) Wake() patterns.Instant { return min(m.late.Due(), m.crashed.Due()) }
+// Wake is when there is more to tell of, or the limit may be another one.
+func (m *Machine) Wake() patterns.Instant {
+	return min(m.late.Due(), m.crashed.Due(), m.review)
+}
 
 // Epoch changes with a Repair only.
 func (m *Machine) Epoch() uint64 { return m.epoch }
@@ -162,8 +179,9 @@ func (m *Machine) settle(now patterns.Instant) { m.hi = max(m.hi, now) }
 // flush returns whether the shell must be told of something, and that it was. With more to
 // tell of later, its timer has to be set.
 func (m *Machine) flush() (dirty bool) {
-	dirty = m.dirty || m.Wake() != patterns.Never
-	m.dirty = false
+	wake := m.Wake()
+	dirty = m.dirty || wake != m.armed
+	m.dirty, m.armed = false, wake
 	return dirty
 }
 

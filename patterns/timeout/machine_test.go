@@ -75,6 +75,72 @@ func TestNoMoreAreLeftBehindThanMayBe(t *testing.T) {
 	})
 }
 
+// A limit that follows calls goes back to where it began once they are forgotten, without
+// anybody asking, and then leaves the timer alone.
+func TestTheLimitForgetsByItself(t *testing.T) {
+	m := newTestMachine(adaptive)
+	limit := func() time.Duration { return m.Plan().(*plan).limit }
+	q := samples{n: batch}
+	for i := range q.took {
+		q.took[i] = 50 * time.Millisecond
+	}
+	for range 2 {
+		m.Consult(1, &q)
+	}
+	if !roughly(limit(), 100*time.Millisecond) || m.Wake() == patterns.Never {
+		t.Errorf("it is %v, and wakes at %d", limit(), m.Wake())
+	}
+	for ticks := 0; m.Wake() != patterns.Never; ticks++ {
+		if ticks > 20 {
+			t.Fatal("it never sleeps")
+		}
+		now := m.Wake()
+		m.Tick(now)
+		if m.Wake() <= now || m.Check() != nil {
+			t.Fatalf("it wants to be woken at %d at %d, %v", m.Wake(), now, m.Check())
+		}
+	}
+	if limit() != time.Second {
+		t.Errorf("it is %v", limit())
+	}
+	moved := 0
+	for e := range m.Drain() {
+		if HasMoved(e) {
+			moved++
+		}
+	}
+	if moved != 2 {
+		t.Errorf("%d events", moved)
+	}
+}
+
+func TestAConfigThatComesLaterKeepsWhatWasLearned(t *testing.T) {
+	m := newTestMachine(adaptive)
+	q := samples{n: batch}
+	for range 2 {
+		m.Consult(1, &q)
+	}
+	c := adaptive
+	c.Min = 77 * time.Millisecond
+	m.Reconfigure(2, c)
+	if p := m.Plan().(*plan); p.limit != c.Min || !p.follows || m.Check() != nil {
+		t.Errorf("%+v, %v", p, m.Check())
+	}
+	m.Repair(3)
+	if p := m.Plan().(*plan); p.limit != time.Second || m.Check() != nil {
+		t.Errorf("%+v, %v", p, m.Check())
+	}
+	m.Reconfigure(4, Config{PerAttempt: time.Minute})
+	if p := m.Plan().(*plan); p.limit != time.Minute || p.follows || m.Check() != nil {
+		t.Errorf("%+v, %v", p, m.Check())
+	}
+	m.Consult(5, &q) // from a call that began before
+	m.Consult(6, late{time.Second})
+	if p := m.Plan().(*plan); p.limit != time.Minute || m.Wake() != patterns.Never {
+		t.Errorf("%+v, and it wakes at %d", p, m.Wake())
+	}
+}
+
 func TestPanicsAreToldOnceASecondWithTheLast(t *testing.T) {
 	m := newTestMachine(Config{Abandon: true})
 	crash := func(now patterns.Instant, said string) {
@@ -135,6 +201,7 @@ func TestEventsReadWell(t *testing.T) {
 	}{
 		{TimedOut{Name: "t", Limit: time.Second, Count: 3, Abandoned: 1, At: origin}, "event=timed-out guard=t limit=1s count=3 abandoned=1"},
 		{AbandonedPanicked{Name: "t", Panic: "no", Count: 3, At: origin}, "event=abandoned-panicked guard=t panic=no count=3"},
+		{LimitChanged{Name: "t", From: time.Second, To: time.Minute, At: origin}, "event=limit-changed guard=t from=1s to=1m0s"},
 		{ConfigChanged{Name: "t", At: origin}, "event=config-changed guard=t from="},
 	} {
 		got := strings.Trim(tt.e.LogValue().String(), "[]")

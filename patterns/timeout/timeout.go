@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
@@ -17,11 +18,12 @@ import (
 // those of actors.Typed and actors.Handle.
 //
 // A call that is in time costs no message: callers go by the limit that the actor published
-// last, and only the late ones tell it.
+// last, and only the late ones tell it. With Config.Quantile one in 32 does, and one a second.
 type Timeout struct {
 	*actors.Typed[Config, Snapshot]
-	terms *patterns.Terms
-	ends  *actors.Tallies // by end
+	terms   *patterns.Terms
+	ends    *actors.Tallies // by end
+	batches *sync.Pool      // of *samples
 }
 
 // Spawn starts a timeout named name. The error names every bad field of cfg.
@@ -45,6 +47,11 @@ func Get(guards *actors.Registry, name string) (*Timeout, bool) {
 // All iterates over the registry's timeouts in the order of their names.
 func All(guards *actors.Registry) iter.Seq2[string, *Timeout] { return actors.Each[*Timeout](guards) }
 
+// Reset forgets how long calls took.
+func (t *Timeout) Reset(ctx context.Context) error {
+	return t.Operate(ctx, patterns.Operation{Kind: patterns.Reset})
+}
+
 // specify returns the spec of an actor, and how a handle on it is made. They share the
 // tallies.
 func specify(cfg Config) (actors.Spec[Config, Snapshot], func(*actors.Typed[Config, Snapshot]) *Timeout) {
@@ -59,7 +66,7 @@ func specify(cfg Config) (actors.Spec[Config, Snapshot], func(*actors.Typed[Conf
 		},
 	}
 	return spec, func(typed *actors.Typed[Config, Snapshot]) *Timeout {
-		t := &Timeout{Typed: typed, ends: ends, terms: new(patterns.Terms)}
+		t := &Timeout{Typed: typed, ends: ends, terms: new(patterns.Terms), batches: &sync.Pool{New: func() any { return new(samples) }}}
 		if given := typed.Terms(); given != nil {
 			*t.terms = *given
 		}
@@ -94,13 +101,15 @@ func (t *Timeout) TryAcquireFor(patterns.Request) (patterns.Permit, error) {
 // attempt is one call: its context, and the error that this ends with.
 type attempt struct {
 	lazycontext.Context
-	late Error
+	start time.Time
+	late  Error
 }
 
 // begin starts the clock.
 func (t *Timeout) begin(ctx context.Context, a *attempt, limit time.Duration) {
 	a.late = Error{Name: t.Name(), After: limit, Elapsed: limit}
-	a.Begin(ctx, time.Now().Add(limit), &a.late)
+	a.start = time.Now()
+	a.Begin(ctx, a.start.Add(limit), &a.late)
 }
 
 // Around implements patterns.Policy.
@@ -129,8 +138,26 @@ func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
 		how, err = t.judge(ctx, call, a, err)
 		return err
 	}
+	if p.follows {
+		t.sample(time.Since(a.start), a.start)
+	}
 	how = succeeded
 	return nil
+}
+
+// sample tells how long a call took, with others. Those of a batch that the garbage collector
+// takes are lost.
+func (t *Timeout) sample(took time.Duration, start time.Time) {
+	b := t.batches.Get().(*samples)
+	if b.n == 0 {
+		b.since = start
+	}
+	b.took[b.n] = took
+	if b.n++; b.n == batch || start.Sub(b.since) >= patience {
+		_ = t.Tell(b) // what is lost is lost
+		return
+	}
+	t.batches.Put(b)
 }
 
 // door returns the refusal of a call that is not to be made.
@@ -174,9 +201,7 @@ func of(late *Error, err error) bool {
 
 // exceeded completes the caller's error, and tells the actor.
 func (t *Timeout) exceeded(a *attempt, e *Error) *Error {
-	at, _ := a.Deadline()
-	e.Elapsed = e.After + time.Since(at)
-	// A question that is lost costs an event a number.
-	_ = t.Tell(late{})
+	e.Elapsed = time.Since(a.start)
+	_ = t.Tell(late{e.After}) // what is lost is lost
 	return e
 }

@@ -544,8 +544,8 @@ func TestThereAreNoPermits(t *testing.T) {
 		if err != nil || !errors.Is(reply.Err, patterns.ErrPolicy) || !errors.Is(reply.Err, patterns.ErrRejected) {
 			t.Errorf("%+v, %v", reply, err)
 		}
-		if err := g.Operate(t.Context(), patterns.Operation{}); err == nil {
-			t.Error("it can be reset")
+		if err := g.Operate(t.Context(), patterns.Operation{Kind: patterns.ForceOpen}); err == nil {
+			t.Error("it can be opened")
 		}
 	})
 }
@@ -592,6 +592,71 @@ func TestItsRefusalsLookAsToldTo(t *testing.T) {
 		}
 		if err := patterns.Run(t.Context(), g, func(context.Context) error { return nil }); !errors.Is(err, errOwn) || !errors.Is(err, actors.ErrStopped) {
 			t.Error(err)
+		}
+	})
+}
+
+// adaptive follows calls closely.
+var adaptive = Config{PerAttempt: time.Second, Quantile: 0.9, Factor: 2, Min: 10 * time.Millisecond, Max: 4 * time.Second, MinSamples: 64, Window: 10 * time.Second}
+
+// roughly allows for what a quantile is off by.
+func roughly(d, want time.Duration) bool { return d > want*95/100 && d < want*105/100 }
+
+func TestTheLimitFollowsTheCallsWithBatchesThatAreAllocated(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector drops what is pooled")
+	}
+	for _, away := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			guards := actorstest.NewRegistry(t)
+			c := adaptive
+			c.Abandon = away
+			g := spawn(t, guards, "t", c)
+			calls := func(n int, d time.Duration) {
+				for range n {
+					if err := patterns.Run(t.Context(), g, func(ctx context.Context) error { return sleep(ctx, d) }); err != nil && !errors.Is(err, ErrTimeout) {
+						t.Error(err)
+					}
+				}
+				synctest.Wait()
+			}
+			calls(63, 20*time.Millisecond)
+			if s := snapshot(t, g); s.Limit != time.Second {
+				t.Errorf("too soon: %v", s.Limit)
+			}
+			calls(100, 20*time.Millisecond)
+			if s := snapshot(t, g); !roughly(s.Limit, 40*time.Millisecond) {
+				t.Errorf("it is %v", s.Limit)
+			}
+			// What took too long must not make the limit fall: it rises until they are in time.
+			calls(300, 200*time.Millisecond)
+			if s := snapshot(t, g); s.Limit <= 200*time.Millisecond || s.TimedOut == 0 || s.TimedOut > 150 {
+				t.Errorf("it is %v, %d timed out", s.Limit, s.TimedOut)
+			}
+			time.Sleep(time.Minute)
+			if s := snapshot(t, g); s.Limit != time.Second {
+				t.Errorf("it does not forget: %v", s.Limit)
+			}
+			if err := g.Reset(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestFewCallsAreToldWithinASecondOrTwoThoughABatchIsAllocated(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector drops what is pooled")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := adaptive
+		c.MinSamples = 2
+		g := spawn(t, actorstest.NewRegistry(t), "t", c)
+		for range 8 {
+			_ = patterns.Run(t.Context(), g, func(ctx context.Context) error { return sleep(ctx, 500*time.Millisecond) })
+		}
+		if s := snapshot(t, g); !roughly(s.Limit, time.Second) || s.Limit == time.Second {
+			t.Errorf("it is %v", s.Limit)
 		}
 	})
 }
