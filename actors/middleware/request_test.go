@@ -474,3 +474,30 @@ func TestSection15AReplyComesNeitherWhileTheActorIsSuspendedNorToTheNextInstance
 		}
 	})
 }
+
+// An actor that waits for its children to stop still gets messages.
+func TestAnActorThatIsStoppingAsksNobody(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		b := k.breaker(circuitbreaker.Config{})
+		to := k.guarded(k.target(), b, middleware.RequestConfig{})
+		until, child := make(chan int), make(chan *actor.PID, 1)
+		pid := k.spawnFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				child <- c.Spawn(actor.PropsFromFunc(k.receive))
+			case job:
+				to.Request(c, job{1}, func(_ any, err error) { c.Respond(err) })
+			}
+		}, middleware.Attach)
+		k.system.Root.Send(<-child, block{until})
+		synctest.Wait()
+		k.system.Root.Stop(pid)
+		k.tell(pid, job{1})
+		k.want(middleware.ErrStopping)
+		close(until)
+		synctest.Wait()
+		if c := counts(t, b); c.Asked != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}

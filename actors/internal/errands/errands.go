@@ -218,9 +218,6 @@ func (d *Desk) terminated(who *actor.PID) {
 		d.idle--
 	}
 	for e := range d.of(p) {
-		if d.open[e.id] != e { // the Done of another has forgotten it
-			continue
-		}
 		d.take(e)
 		e.Done(nil, Terminated)
 	}
