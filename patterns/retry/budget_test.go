@@ -98,6 +98,41 @@ func TestCallsOfLongAgoAllowNothing(t *testing.T) {
 	})
 }
 
+func TestABurstCountsFromWhenItCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := spawnBudget(t, actorstest.NewRegistry(t), BudgetConfig{MinPerSecond: None})
+		time.Sleep(time.Minute)
+		for range 1000 {
+			b.Count()
+		}
+		time.Sleep(11 * sec)
+		if got := b.allowed(t, 1000); got != 0 {
+			t.Errorf("%d allowed, of calls that were made 11s ago", got)
+		}
+	})
+}
+
+// While the actor was away it heard of no calls. They are taken to have come evenly.
+func TestCallsHeardOfLateAreThoseOfTheWholeTime(t *testing.T) {
+	now := patterns.Instant(time.Minute)
+	for _, tt := range []struct {
+		after time.Duration
+		want  int
+	}{{sec, 200}, {10 * sec, 200}, {20 * sec, 100}, {100 * sec, 20}} {
+		m := NewBudgetMachine(BudgetParams{Name: "b", Now: now, Config: BudgetConfig{MinPerSecond: None}})
+		m.Counted(now.Add(tt.after), 1000)
+		m.Counted(now.Add(tt.after), 1000) // twice is once
+		m.Counted(now.Add(tt.after), 10)   // and late is nothing
+		got := 0
+		for m.Consult(now.Add(tt.after), allow{}).Answer == true {
+			got++
+		}
+		if got != tt.want {
+			t.Errorf("%d allowed of 1000 calls in %v, want %d", got, tt.after, tt.want)
+		}
+	}
+}
+
 func TestABudgetIsSharedAndARetryThatFindsItSpentEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)

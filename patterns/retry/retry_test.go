@@ -162,6 +162,7 @@ func TestNoWaitBeginsThatWouldNotEndInTime(t *testing.T) {
 		{"one that ends just before does", 0, 2*sec + 1, []any{errDown, errDown, errDown}, []time.Duration{0, sec, 2 * sec}, CauseDeadline, 2 * sec},
 		{"the deadline passes in the function", 0, sec, []any{time.Hour}, []time.Duration{0}, CauseDeadline, sec},
 		{"the time of all fits one wait", 1500 * ms, 0, []any{errDown, errDown}, []time.Duration{0, sec}, CauseElapsed, sec},
+		{"a wait that ends with it does not fit", 2 * sec, 0, []any{errDown, errDown}, []time.Duration{0, sec}, CauseElapsed, sec},
 		{"and the attempts count", 1500 * ms, 0, []any{func() { time.Sleep(600 * ms) }, errDown}, []time.Duration{0}, CauseElapsed, 600 * ms},
 		{"the time of all is over", sec, 0, []any{func() { time.Sleep(time.Minute) }}, []time.Duration{0}, CauseElapsed, time.Minute},
 		{"the sooner one decides", 1500 * ms, 2500 * ms, []any{errDown, errDown}, []time.Duration{0, sec}, CauseElapsed, sec},
