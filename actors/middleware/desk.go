@@ -98,8 +98,27 @@ func (d *desk) Receive(envelope *actor.MessageEnvelope) {
 			d.errands.Close()
 		}
 	}
-	d.origin, d.responded = nil, false
+	d.anew()
+	defer d.anew() // what runs next may be a continuation
 	d.Context.Receive(envelope)
+}
+
+// anew forgets what ran before.
+func (d *desk) anew() { d.origin, d.responded, d.later = nil, false, false }
+
+// ReenterAfter is called by the actor. Requests that the continuation makes are part of
+// the handling of the same message.
+func (d *desk) ReenterAfter(f *actor.Future, continuation func(any, error)) {
+	o := d.origin
+	d.Context.ReenterAfter(f, func(reply any, err error) {
+		if o != nil {
+			d.as(o, func() { continuation(reply, err) })
+			return
+		}
+		d.anew()
+		defer d.anew()
+		continuation(reply, err)
+	})
 }
 
 // abandon gives up everything that is under way: the instance that began it ends.
@@ -148,7 +167,7 @@ func (d *desk) as(o *origin, f func()) {
 	done := false
 	d.origin, d.later = o, true
 	defer func() {
-		d.origin, d.later = nil, false
+		d.anew()
 		if !done {
 			d.apologise(o, mailbox.ErrPanicked)
 		}

@@ -76,7 +76,7 @@ func (g *gate) Respond(response any) {
 
 // admit handles the message, or has it wait, or answers it.
 func (g *gate) admit(envelope *actor.MessageEnvelope) {
-	if late(envelope.Message) {
+	if attempts.Late(envelope.Message) {
 		g.expire(envelope, nil)
 		return
 	}
@@ -128,19 +128,10 @@ func passing(err error) bool {
 		(errors.Is(err, patterns.ErrRejected) || errors.Is(err, ErrBusy))
 }
 
-// Deadlined is a message that must not be handled any more after some time. A Receiver
-// answers it with ErrExpired then. ok is false if there is no such time.
+// Deadlined is a message that must not be handled any more after some time. A Receiver, or
+// a pool, answers it with ErrExpired then. ok is false if there is no such time.
 type Deadlined interface {
 	Deadline() (at time.Time, ok bool)
-}
-
-func late(msg any) bool {
-	d, ok := msg.(Deadlined)
-	if !ok {
-		return false
-	}
-	at, ok := d.Deadline()
-	return ok && !time.Now().Before(at)
 }
 
 func (g *gate) reject(envelope *actor.MessageEnvelope, reason error) {

@@ -501,3 +501,36 @@ func TestAnActorThatIsStoppingAsksNobody(t *testing.T) {
 		}
 	})
 }
+
+func TestAContinuationOfReenterAfterAnswersItsOwnMessage(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		b := k.breaker(circuitbreaker.Config{})
+		target := k.target()
+		to := k.guarded(target, b, middleware.RequestConfig{})
+		pid := k.spawnFunc(func(c actor.Context) {
+			answer := func(reply any, err error) { c.Respond(fmt.Sprint(c.Message(), " got ", reply, err)) }
+			again := func(reply any, _ error) { to.Request(c, job{reply.(int) + 1}, answer) }
+			switch m := c.Message().(type) {
+			case job: // future, then request
+				c.ReenterAfter(c.RequestFuture(target, m, time.Second), again)
+			case order: // request, future, request
+				to.Request(c, m.msg, func(reply any, _ error) {
+					c.ReenterAfter(c.RequestFuture(target, job{reply.(int) + 10}, time.Second), again)
+				})
+			}
+		}, middleware.Attach)
+		for i, msg := range []any{job{1}, order{job{2}}, job{3}, order{job{4}}} {
+			sender := &actor.PID{Address: k.me.Address, Id: k.me.Id, RequestId: uint32(i + 1)}
+			k.system.Root.RequestWithCustomSender(pid, msg, sender)
+		}
+		got := map[string]bool{}
+		for _, answer := range k.got() {
+			got[answer.(string)] = true
+		}
+		for i, want := range []string{"{1} got 2 <nil>", "{{2}} got 13 <nil>", "{3} got 4 <nil>", "{{4}} got 15 <nil>"} {
+			if !got[want] || k.answered[uint32(i+1)] != 1 {
+				t.Errorf("%v, want %s; answered %v", got, want, k.answered)
+			}
+		}
+	})
+}

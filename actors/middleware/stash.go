@@ -99,7 +99,7 @@ func (g *gate) serveStash() {
 func (g *gate) conclude(a answered) {
 	first := g.stash.pop()
 	switch {
-	case a.err == nil && (late(first.envelope.Message) || !time.Now().Before(first.until)):
+	case a.err == nil && (attempts.Late(first.envelope.Message) || !time.Now().Before(first.until)):
 		a.permit.Release()
 		g.expire(first.envelope, nil)
 	case a.err == nil:
@@ -115,7 +115,7 @@ func (g *gate) conclude(a answered) {
 // next asks for the first message on the spot. An error says that it has to wait.
 func (g *gate) next() error {
 	first := g.stash.front()
-	if late(first.envelope.Message) || !time.Now().Before(first.until) {
+	if attempts.Late(first.envelope.Message) || !time.Now().Before(first.until) {
 		g.expire(g.stash.pop().envelope, nil)
 		return nil
 	}

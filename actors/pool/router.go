@@ -110,6 +110,9 @@ func (r *router) ask(c actor.Context, msg any) {
 	case r.stopping:
 		r.refuse(j, middleware.ErrStopping)
 		return
+	case attempts.Late(msg):
+		r.refuse(j, middleware.ErrExpired)
+		return
 	case r.errands.Len() >= r.cfg.Pending:
 		r.refuse(j, middleware.ErrPending)
 		return

@@ -4,6 +4,7 @@ package attempts
 
 import (
 	"context"
+	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
@@ -26,6 +27,16 @@ func Settle(guard patterns.Guard, permit patterns.Permit, reply any) (any, error
 	return patterns.DoFor(context.Background(), Held{guard, permit}, patterns.Request{}, func(context.Context) (any, error) {
 		return Verdict(reply)
 	})
+}
+
+// Late reports whether msg has a deadline, and it has passed.
+func Late(msg any) bool {
+	d, ok := msg.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return false
+	}
+	at, ok := d.Deadline()
+	return ok && !time.Now().Before(at)
 }
 
 // Held is a guard that has granted already.
