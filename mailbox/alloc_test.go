@@ -75,3 +75,39 @@ func TestAllocNothingPerTurn(t *testing.T) {
 		turns.Wait()
 	}
 }
+
+// quietInvoker is an actor that does nothing.
+type quietInvoker struct{}
+
+func (quietInvoker) InvokeSystemMessage(any)  {}
+func (quietInvoker) InvokeUserMessage(any)    {}
+func (quietInvoker) EscalateFailure(any, any) {}
+
+func TestAllocNothingPerMessageOfAUserActor(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for name, opts := range every {
+		if name == "all of it" { // its priorities panic
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			m := MustNew(opts...)().(*Combining)
+			m.RegisterHandlers(quietInvoker{}, actor.NewSynchronizedDispatcher(1))
+			m.Start()
+			const batch = 100
+			msg := any(new(int))
+			got := testing.AllocsPerRun(100, func() {
+				m.word.Or(paused)
+				for range batch {
+					m.PostUserMessage(msg)
+				}
+				m.word.And(^paused)
+				m.announce(0)
+			})
+			if got > 1 { // a pool that was emptied
+				t.Errorf("%v allocations for %d messages", got, batch)
+			}
+		})
+	}
+}
