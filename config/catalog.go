@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
 
 // catalog is all that a file may say. A pattern is added here: an entry of kinds, its
@@ -32,6 +33,9 @@ type catalog struct {
 	// spoken are the words for what patterns' errors call by its name in Go.
 	spoken map[string]string
 }
+
+// duration is a regular expression for one number of a time with its unit.
+const duration = `([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)`
 
 // words are names of numbers. A field that has one for 0 takes 0 itself too; to others 0
 // would mean their default.
@@ -55,8 +59,7 @@ func newCatalog() *catalog {
 	off, none := words{"off": 0}, words{"none": 0}
 	minus := func(word string) words { return words{word: -1} }
 	const (
-		duration = `([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)`
-		rate     = `[0-9]+[ \t]*/[ \t]*([0-9]+[ \t]*)?[A-Za-z]+([ \t]+[Bb][Uu][Rr][Ss][Tt][ \t]+[0-9]+)?`
+		rate = `[0-9]+[ \t]*/[ \t]*([0-9]+[ \t]*)?[A-Za-z]+([ \t]+[Bb][Uu][Rr][Ss][Tt][ \t]+[0-9]+)?`
 	)
 	return &catalog{
 		kinds: []kind{
@@ -66,10 +69,11 @@ func newCatalog() *catalog {
 			plain("circuitbreaker", circuitbreaker.Spawn),
 			plain("loadshedder", loadshedder.Spawn),
 			folded("ratelimiter", ratelimiter.Spawn, limited.fold),
+			plain("timeout", timeout.Spawn),
 		},
 		words: map[reflect.Type]map[string]words{
 			reflect.TypeFor[adaptive.Config](): {
-				"MaxLatency": off, "MaxWaiting": none, "MaxWait": off, "RefuseFrom": off, "RefuseAll": off, "CallTimeout": off,
+				"MaxLatency": off, "MaxWaiting": none, "MaxWait": off, "RefuseFrom": off, "CallTimeout": off,
 			},
 			reflect.TypeFor[adaptive.AIMD]():      {"Window": off},
 			reflect.TypeFor[adaptive.Gradient2](): {"Window": minus("per-sample"), "Freeze": minus("never")},
@@ -90,9 +94,10 @@ func newCatalog() *catalog {
 			reflect.TypeFor[ratelimiter.Config](): {
 				"WarmUpFor": off, "MaxKeys": minus("none"), "MaxWaiting": none, "MaxWait": off,
 			},
+			reflect.TypeFor[timeout.Config](): {"Quantile": off},
 		},
 		texts: map[reflect.Type]text{
-			reflect.TypeFor[patterns.Mode]():       {pattern: `strict|leased(\([ ]*[0-9]+[ ]*(,[ ]*` + duration + `+[ ]*)?\))?`},
+			reflect.TypeFor[patterns.Mode]():       {pattern: `strict|leased(\([ ]*[0-9]+[ ]*(,[ ]*(` + duration + `)+[ ]*)?\))?`},
 			reflect.TypeFor[patterns.FailPolicy](): {oneOf: []string{"fail-open", "fail-closed"}},
 			reflect.TypeFor[circuitbreaker.Window](): {
 				pattern: `[0-9]+|(` + duration + `)+([ ]+in[ ]+[0-9]+[ ]+buckets)?`, number: true,

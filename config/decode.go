@@ -121,7 +121,7 @@ func (d *decoder) value(n *node, path string, w words, v reflect.Value) (problem
 	case t == reflect.TypeFor[time.Duration]():
 		return number(w, v, func() (int64, string) {
 			d, err := time.ParseDuration(n.text)
-			if err != nil {
+			if err != nil || n.tag != "!!str" { // 0 needs its unit too
 				return 0, fmt.Sprintf("%q is not %s", brief(n.text), wanted(t, w))
 			}
 			return int64(d), ""

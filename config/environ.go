@@ -20,7 +20,7 @@ func (r *reading) override(settings []setting, found *faults) {
 			found.add(at, "", "%s", problem)
 			continue
 		}
-		p := &parser{faults: found, place: func(int, int) Place { return at }}
+		p := &yamlReader{faults: found, place: func(int, int) Place { return at }}
 		n := p.parse([]byte(value))
 		if s := &settings[i]; n != nil && s.node.shape == mapping {
 			s.node = s.node.with(key, n)

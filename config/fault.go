@@ -91,7 +91,7 @@ func (f *faults) err() error {
 
 // each calls f for every error that err joins.
 func each(err error, f func(error)) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what it is made of is what is asked
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			each(e, f)
 		}

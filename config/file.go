@@ -136,7 +136,7 @@ func (f *File) Pipelines() iter.Seq2[string, []string] {
 func (r *reading) parse(data []byte) (*File, error) {
 	f := &File{reading: r, sum: sha256.Sum256(data)}
 	found := &faults{}
-	p := &parser{faults: found, place: func(line, column int) Place { return Place{File: r.name, Line: line, Column: column} }}
+	p := &yamlReader{faults: found, place: func(line, column int) Place { return Place{File: r.name, Line: line, Column: column} }}
 	if root := p.parse(bytes.Clone(data)); root != nil {
 		f.read(root, found)
 	}

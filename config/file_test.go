@@ -19,10 +19,12 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
 
-func TestASectionIsThePatternsConfig(t *testing.T) {
-	for section, want := range map[string]any{
+// sections are some, with the Config that each is.
+func sections() map[string]any {
+	return map[string]any{
 		"circuitbreaker: {}": circuitbreaker.Config{},
 		"circuitbreaker: { failure_ratio: 0.5, window: 100, open_for: 30s }": circuitbreaker.Config{
 			FailureRatio: 0.5, Window: circuitbreaker.Last(100), OpenFor: 30 * time.Second,
@@ -52,8 +54,13 @@ func TestASectionIsThePatternsConfig(t *testing.T) {
 			Algorithm:  adaptive.Window{Of: adaptive.Gradient2{Window: adaptive.PerSample, Freeze: adaptive.NeverFreeze}, Min: 2 * time.Second},
 			MaxWaiting: 9, Queue: adaptive.CoDel,
 		},
-		"adaptive: { max: default }": adaptive.Config{},
-	} {
+		"adaptive: { max: default }":                                       adaptive.Config{},
+		"timeout: { per_attempt: 300ms, abandon: true, max_abandoned: 5 }": timeout.Config{PerAttempt: 300 * time.Millisecond, Abandon: true, MaxAbandoned: 5},
+	}
+}
+
+func TestASectionIsThePatternsConfig(t *testing.T) {
+	for section, want := range sections() {
 		f := mustParse(t, "guards: { x: { "+section+" } }")
 		if got := configOf(t, f, "x"); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\nis read as\n%+v\nwant\n%+v", section, got, want)

@@ -83,14 +83,14 @@ func (n *node) String() string {
 	return n.text
 }
 
-// parser makes nodes of bytes.
-type parser struct {
+// yamlReader makes nodes of bytes.
+type yamlReader struct {
 	faults *faults
 	place  func(line, column int) Place
 }
 
 // parse returns the one document of data; nil if there is none, and then a fault says so.
-func (p *parser) parse(data []byte) *node {
+func (p *yamlReader) parse(data []byte) *node {
 	if len(data) > maxSize {
 		p.faults.add(p.place(0, 0), "", "has %d bytes, more than %d", len(data), maxSize)
 		return nil
@@ -125,7 +125,7 @@ func (p *parser) parse(data []byte) *node {
 }
 
 // syntax adds a fault for what the parser says, which begins with the line if it is known.
-func (p *parser) syntax(err error) {
+func (p *yamlReader) syntax(err error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 0
 	if m := regexp.MustCompile(`(?s)^line (\d+): (.*)`).FindStringSubmatch(text); m != nil {
@@ -135,7 +135,7 @@ func (p *parser) syntax(err error) {
 	p.faults.keep(&Fault{Place: p.place(line, 0), Problem: "is no YAML: " + text, Err: err})
 }
 
-func (p *parser) node(y *yaml.Node, path string) *node {
+func (p *yamlReader) node(y *yaml.Node, path string) *node {
 	n := &node{Place: p.place(y.Line, y.Column)}
 	if y.Anchor != "" {
 		p.faults.add(n.Place, path, "has an anchor, &%s: each value is written where it is used", y.Anchor)
@@ -160,7 +160,7 @@ func (p *parser) node(y *yaml.Node, path string) *node {
 	return n
 }
 
-func (p *parser) mapping(n *node, y *yaml.Node, path string) {
+func (p *yamlReader) mapping(n *node, y *yaml.Node, path string) {
 	first := map[string]Place{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, at := y.Content[i], p.place(y.Content[i].Line, y.Content[i].Column)
