@@ -188,6 +188,16 @@ func (d *desk) Respond(response any) {
 	d.Context.Respond(response)
 }
 
+// Send is called by the actor. What it sends to the sender is a response.
+func (d *desk) Send(pid *actor.PID, msg any) {
+	if isTo(pid, d.Sender()) {
+		if d.responded = true; d.origin != nil {
+			d.origin.answered = true
+		}
+	}
+	d.Context.Send(pid, msg)
+}
+
 // Sender is called by the actor.
 func (d *desk) Sender() *actor.PID {
 	if d.later {

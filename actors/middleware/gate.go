@@ -74,6 +74,16 @@ func (g *gate) Respond(response any) {
 	g.Context.Respond(response)
 }
 
+// Send is called by the actor. What it sends to the sender is a response.
+func (g *gate) Send(pid *actor.PID, msg any) {
+	if g.current != nil && isTo(pid, g.current.Sender) {
+		g.reply = msg
+	}
+	g.Context.Send(pid, msg)
+}
+
+func isTo(pid, sender *actor.PID) bool { return pid != nil && sender != nil && pid.Equal(sender) }
+
 // admit handles the message, or has it wait, or answers it.
 func (g *gate) admit(envelope *actor.MessageEnvelope) {
 	if attempts.Late(envelope.Message) {

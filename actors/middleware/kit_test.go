@@ -29,6 +29,7 @@ var errSick = errors.New("sick")
 type (
 	job    struct{ id int }         // answered with its id
 	fail   struct{ with error }     // answered with the error
+	sent   struct{ with error }     // answered with the error, by Send
 	crash  struct{ with any }       // panics
 	headed struct{ key string }     // answered with that header
 	block  struct{ until chan int } // waits
@@ -109,6 +110,8 @@ func (k *kit) receive(c actor.Context) {
 		c.Respond(m.id)
 	case fail:
 		c.Respond(m.with)
+	case sent:
+		c.Send(c.Sender(), m.with)
 	case crash:
 		panic(m.with)
 	case headed:

@@ -59,6 +59,7 @@ func TestTheOutcomeIsWhatTheActorReplied(t *testing.T) {
 		{"a reply is a success", job{1}, nil, patterns.Success},
 		{"an error is a failure", fail{errSick}, nil, patterns.Failure},
 		{"a refusal further in teaches nothing", fail{&middleware.RejectedError{Reason: errSick}}, nil, patterns.Ignored},
+		{"an error that is sent to the sender is a failure too", sent{errSick}, nil, patterns.Failure},
 		{"a panic is a failure", crash{"bug"}, nil, patterns.Failure},
 		{
 			"a judge decides about errors",

@@ -294,6 +294,9 @@ func TestWhoWasAnsweredIsNotAnsweredAgain(t *testing.T) {
 			case order:
 				c.Respond("at once")
 				to.Request(c, m.msg, nil)
+			case headed:
+				to.Request(c, silent{}, nil)
+				c.Send(c.Sender(), "by Send")
 			case job:
 				to.Request(c, silent{}, nil)
 				to.Request(c, silent{}, nil)
@@ -301,8 +304,8 @@ func TestWhoWasAnsweredIsNotAnsweredAgain(t *testing.T) {
 			}
 		}, middleware.Attach)
 		other = k.target()
-		k.tell(pid, order{silent{}}, job{1})
-		k.want("at once", 1)
+		k.tell(pid, order{silent{}}, headed{}, job{1})
+		k.want("at once", "by Send", 1)
 		restart(k, pid)
 		k.want()
 	})

@@ -35,7 +35,7 @@ func NewSender(guard patterns.Guard, opts ...Option) (*Sender, error) {
 func (s *Sender) Middleware(next actor.SenderFunc) actor.SenderFunc {
 	return func(c actor.SenderContext, target *actor.PID, envelope *actor.MessageEnvelope) {
 		log := c.Logger()
-		if sender := c.Sender(); sender != nil && sender.Equal(target) || !s.selects(log, envelope.Message) {
+		if isTo(target, c.Sender()) || !s.selects(log, envelope.Message) {
 			next(c, target, envelope)
 			return
 		}

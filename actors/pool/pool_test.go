@@ -359,13 +359,23 @@ func TestAPoolIsRefusedWithEveryFaultNamed(t *testing.T) {
 // due is a message that is of no use after some time.
 type due struct{ at time.Time }
 
-func (d due) Deadline() (time.Time, bool) { return d.at, true }
+func (d due) Deadline() (time.Time, bool) {
+	if d.at.IsZero() {
+		panic("no deadline")
+	}
+	return d.at, true
+}
 
 func TestTrap33ARequestWhoseDeadlineHasPassedIsNotPassedOn(t *testing.T) {
 	bubble(t, func(t *testing.T, k *kit) {
 		k.spawn(pool.Config{Size: 1})
 		k.want(k.ask(due{time.Now()}), middleware.ErrExpired)
 		if s := k.snapshot(); s.Refused != 1 || s.Members[0].Sent != 0 {
+			t.Errorf("%+v", s)
+		}
+		k.ask(due{})
+		synctest.Wait()
+		if s := k.snapshot(); s.Refused != 1 || s.Members[0].Sent != 1 {
 			t.Errorf("%+v", s)
 		}
 	})

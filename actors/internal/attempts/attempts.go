@@ -29,12 +29,17 @@ func Settle(guard patterns.Guard, permit patterns.Permit, reply any) (any, error
 	})
 }
 
-// Late reports whether msg has a deadline, and it has passed.
-func Late(msg any) bool {
+// Late reports whether msg has a deadline, and it has passed. One that panics has none.
+func Late(msg any) (late bool) {
 	d, ok := msg.(interface{ Deadline() (time.Time, bool) })
 	if !ok {
 		return false
 	}
+	defer func() {
+		if recover() != nil {
+			late = false
+		}
+	}()
 	at, ok := d.Deadline()
 	return ok && !time.Now().Before(at)
 }
