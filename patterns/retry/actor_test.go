@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 	"github.com/bulwark-go/bulwark/supervisor/intensity"
 )
@@ -105,7 +106,7 @@ func TestAChangeHoldsForCallsUnderWay(t *testing.T) {
 		_, _ = patterns.Do(t.Context(), r, s.run)
 		s.want(t, 0)
 		for _, bad := range []Config{{Attempts: -1}, {OnFailure: patterns.FailClosed}} {
-			if err := r.Reconfigure(t.Context(), bad); len(faultyFields(err)) != 1 {
+			if err := r.Reconfigure(t.Context(), bad); len(configtest.Faulty(err)) != 1 {
 				t.Errorf("%+v: %v", bad, err)
 			}
 		}

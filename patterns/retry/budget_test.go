@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 	"github.com/bulwark-go/bulwark/supervisor/intensity"
 )
 
@@ -339,7 +340,7 @@ func TestABudgetIsChangedWhileItRuns(t *testing.T) {
 		if b.Operate(t.Context(), patterns.Operation{Kind: patterns.ForceOpen}) == nil {
 			t.Error("a budget can be forced open")
 		}
-		if err := b.Reconfigure(t.Context(), BudgetConfig{Ratio: 2, OnFailure: patterns.FailClosed}); len(faultyFields(err)) != 2 {
+		if err := b.Reconfigure(t.Context(), BudgetConfig{Ratio: 2, OnFailure: patterns.FailClosed}); len(configtest.Faulty(err)) != 2 {
 			t.Error(err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
+	"github.com/bulwark-go/bulwark/patterns/internal/permitless"
 	"github.com/bulwark-go/bulwark/patterns/internal/retrybudget"
 )
 
@@ -14,7 +15,7 @@ import (
 // Callers count their first attempts themselves, and the Machine hears of them before each
 // question, and else ten times in a Window.
 type BudgetMachine struct {
-	passive
+	permitless.Rules
 	name   string
 	origin time.Time
 	hi     patterns.Instant // the largest now seen: time never runs backwards
@@ -50,7 +51,7 @@ func NewBudgetMachine(p BudgetParams) *BudgetMachine {
 	}
 	c := p.Config.withDefaults()
 	m := &BudgetMachine{
-		passive: passive{ErrBudget}, name: p.Name, origin: p.Origin, hi: p.Now, cfg: c,
+		name: p.Name, origin: p.Origin, hi: p.Now, cfg: c,
 		rules: retrybudget.NewWindow(c.window()), heard: p.Now,
 	}
 	m.look = m.hi.Add(m.slot())
@@ -132,6 +133,9 @@ func (m *BudgetMachine) counts() retrybudget.Counts {
 	c.Suppressed += m.past.Suppressed
 	return c
 }
+
+// Epoch is always 1: there are no permits that could become stale.
+func (m *BudgetMachine) Epoch() uint64 { return 1 }
 
 // Plan returns OnFailure, for callers that find no actor.
 func (m *BudgetMachine) Plan() any { return m.cfg.OnFailure }

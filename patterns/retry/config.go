@@ -19,8 +19,8 @@ type Config struct {
 	// 1000. Default 3.
 	Attempts int
 
-	// Backoff is how long to wait before the next attempt. Default
-	// Exponential(100*time.Millisecond, 10*time.Second), which has full jitter.
+	// Backoff is how long to wait before the next attempt. Default exponential 100ms ×2 up to
+	// 10s, full jitter.
 	Backoff Backoff
 
 	// MaxElapsed is how long all attempts and waits may take together: no wait begins that

@@ -64,6 +64,12 @@ type script struct {
 
 func endings(ends ...any) *script { return &script{ends: ends, start: time.Now()} }
 
+// work takes so long, whatever its context says.
+type work time.Duration
+
+// run is the function that is called.
+//
+//bulwark:bubble
 func (s *script) run(ctx context.Context) (int, error) {
 	n := len(s.began)
 	s.began = append(s.began, time.Since(s.start))
@@ -73,6 +79,8 @@ func (s *script) run(ctx context.Context) (int, error) {
 	switch end := s.ends[n].(type) {
 	case func():
 		end()
+	case work:
+		time.Sleep(time.Duration(end))
 	case time.Duration: // as long as its context lets it
 		select {
 		case <-time.After(end):

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
+	"github.com/bulwark-go/bulwark/patterns/internal/permitless"
 )
 
 // Machine is what a retry's actor owns: the Config that all callers go by, what became of
@@ -16,7 +17,7 @@ import (
 // and the same inputs give the same outputs. It must not be used from two goroutines at
 // once.
 type Machine struct {
-	passive
+	permitless.Rules
 	name   string
 	origin time.Time
 	hi     patterns.Instant // the largest now seen: time never runs backwards
@@ -78,10 +79,13 @@ func NewMachine(p Params) *Machine {
 	if err := p.Config.Validate(); err != nil {
 		panic(err)
 	}
-	m := &Machine{passive: passive{patterns.ErrPolicy}, name: p.Name, origin: p.Origin, hi: p.Now}
+	m := &Machine{name: p.Name, origin: p.Origin, hi: p.Now}
 	m.cfg = new(p.Config.withDefaults())
 	return m
 }
+
+// Epoch is always 1: there are no permits that could become stale.
+func (m *Machine) Epoch() uint64 { return 1 }
 
 // Plan returns the Config that callers go by, as a *Config.
 func (m *Machine) Plan() any { return m.cfg }

@@ -12,6 +12,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/configtest"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 )
 
@@ -163,8 +164,8 @@ func TestNoWaitBeginsThatWouldNotEndInTime(t *testing.T) {
 		{"the deadline passes in the function", 0, sec, []any{time.Hour}, []time.Duration{0}, CauseDeadline, sec},
 		{"the time of all fits one wait", 1500 * ms, 0, []any{errDown, errDown}, []time.Duration{0, sec}, CauseElapsed, sec},
 		{"a wait that ends with it does not fit", 2 * sec, 0, []any{errDown, errDown}, []time.Duration{0, sec}, CauseElapsed, sec},
-		{"and the attempts count", 1500 * ms, 0, []any{func() { time.Sleep(600 * ms) }, errDown}, []time.Duration{0}, CauseElapsed, 600 * ms},
-		{"the time of all is over", sec, 0, []any{func() { time.Sleep(time.Minute) }}, []time.Duration{0}, CauseElapsed, time.Minute},
+		{"and the attempts count", 1500 * ms, 0, []any{work(600 * ms), errDown}, []time.Duration{0}, CauseElapsed, 600 * ms},
+		{"the time of all is over", sec, 0, []any{work(time.Minute)}, []time.Duration{0}, CauseElapsed, time.Minute},
 		{"the sooner one decides", 1500 * ms, 2500 * ms, []any{errDown, errDown}, []time.Duration{0, sec}, CauseElapsed, sec},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -419,7 +420,7 @@ func TestARetryIsFoundByItsName(t *testing.T) {
 		if _, err := GetOrSpawn(guards, "bank", every(sec, 2)); !errors.Is(err, actors.ErrConflict) {
 			t.Errorf("another Config: %v", err)
 		}
-		if _, err := Spawn(guards, "other", Config{Attempts: -1, MaxElapsed: -1}); len(faultyFields(err)) != 2 {
+		if _, err := Spawn(guards, "other", Config{Attempts: -1, MaxElapsed: -1}); len(configtest.Faulty(err)) != 2 {
 			t.Errorf("an invalid one: %v", err)
 		}
 		for name, g := range All(guards) {

@@ -133,8 +133,9 @@ func says(text string, v, all reflect.Value, off float64) bool {
 	case time.Duration:
 		d, err := time.ParseDuration(text)
 		return err == nil && d == is
-	case fmt.Stringer: // a Window, or a name such as fail-open for FailOpen
-		return strings.EqualFold(strings.ReplaceAll(is.String(), "-", ""), text)
+	case fmt.Stringer: // a Window, the first word of a Backoff, or a name such as fail-open for FailOpen
+		word, _, _ := strings.Cut(is.String(), " ")
+		return strings.EqualFold(strings.ReplaceAll(word, "-", ""), text)
 	case int:
 		return strconv.Itoa(is) == strings.ReplaceAll(text, ",", "")
 	case float64:
