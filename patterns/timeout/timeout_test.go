@@ -166,8 +166,8 @@ func TestWhoseErrorItIs(t *testing.T) {
 		{"success is success, however late", 0, func(ctx context.Context) error { _ = sleep(ctx, time.Hour); return nil }, false, func(err error) bool { return err == nil }, Totals{Succeeded: 1}},
 		{"an earlier one inside is not ours", 0, func(ctx context.Context) error { return deadlineIn(ctx, time.Second/2) }, false, func(err error) bool { return same(err, context.DeadlineExceeded) }, Totals{Failed: 1}},
 		{"another timeout's is not ours, even late", 0, func(ctx context.Context) error { _ = sleep(ctx, time.Hour); return &Error{Name: "other"} }, false, func(err error) bool { e, ok := errors.AsType[*Error](err); return ok && e.Name == "other" }, Totals{Failed: 1}},
-		{"the caller's deadline is not ours", time.Second / 2, func(ctx context.Context) error { return sleep(ctx, time.Hour) }, false, func(err error) bool { return same(err, context.DeadlineExceeded) }, Totals{Cancelled: 1}},
-		{"nor is one at the same time", time.Second, func(ctx context.Context) error { return sleep(ctx, time.Hour) }, false, func(err error) bool { return same(err, context.DeadlineExceeded) }, Totals{Cancelled: 1}},
+		{"the caller's deadline is not ours", time.Second / 2, func(ctx context.Context) error { return sleep(ctx, time.Hour) }, false, func(err error) bool { return same(err, context.DeadlineExceeded) }, Totals{HungUp: 1}},
+		{"nor is one at the same time", time.Second, func(ctx context.Context) error { return sleep(ctx, time.Hour) }, false, func(err error) bool { return same(err, context.DeadlineExceeded) }, Totals{HungUp: 1}},
 		{"a later one of the caller is not the caller's", 2 * time.Second, func(ctx context.Context) error { return sleep(ctx, time.Hour) }, true, nil, Totals{TimedOut: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestTheCallersEndIsTheCallers(t *testing.T) {
 		if err := patterns.Run(ctx, g, func(context.Context) error { t.Error("it ran"); return nil }); !same(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
-		if s := snapshot(t, g); s.Totals != (Totals{Calls: 2, Cancelled: 2}) {
+		if s := snapshot(t, g); s.Totals != (Totals{Calls: 2, HungUp: 2}) {
 			t.Errorf("%+v", s.Totals)
 		}
 	})

@@ -15,8 +15,8 @@ type Totals struct {
 	TimedOut uint64
 	// Failed returned an error of their own, or panicked.
 	Failed uint64
-	// Cancelled ended with their caller's context.
-	Cancelled uint64
+	// HungUp ended with their caller's context.
+	HungUp uint64
 	// Refused were never made: ErrAbandoned, or the refusal of a guard inside.
 	Refused uint64
 }
@@ -45,7 +45,7 @@ func (c counting) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	c.ends.Totals(n[:])
 	s := c.Machine.Snapshot(now, counts)
 	s.Totals = Totals{
-		Succeeded: n[succeeded], TimedOut: n[timedOut], Failed: n[failed], Cancelled: n[cancelled], Refused: n[refused],
+		Succeeded: n[succeeded], TimedOut: n[timedOut], Failed: n[failed], HungUp: n[cancelled], Refused: n[refused],
 	}
 	for _, n := range n {
 		s.Calls += n
