@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
 
@@ -46,6 +47,7 @@ type text struct {
 	pattern string   // regular expression
 	oneOf   []string // in place of a pattern
 	number  bool     // a number is a text too
+	share   bool     // so is a share of 1
 	list    bool     // a list is a text with commas
 }
 
@@ -69,6 +71,7 @@ func newCatalog() *catalog {
 			plain("circuitbreaker", circuitbreaker.Spawn),
 			plain("loadshedder", loadshedder.Spawn),
 			folded("ratelimiter", ratelimiter.Spawn, limited.fold),
+			plain("retry", retry.Spawn),
 			plain("timeout", timeout.Spawn),
 		},
 		words: map[reflect.Type]map[string]words{
@@ -94,6 +97,8 @@ func newCatalog() *catalog {
 			reflect.TypeFor[ratelimiter.Config](): {
 				"WarmUpFor": off, "MaxKeys": minus("none"), "MaxWaiting": none, "MaxWait": off,
 			},
+			reflect.TypeFor[constant]():       {"Wait": none},
+			reflect.TypeFor[retry.Config]():   {"MaxElapsed": off},
 			reflect.TypeFor[timeout.Config](): {"Quantile": off},
 		},
 		texts: map[reflect.Type]text{
@@ -106,9 +111,13 @@ func newCatalog() *catalog {
 			reflect.TypeFor[ratelimiter.Rate]():      {pattern: `[ \t]*` + rate + `[ \t]*`},
 			reflect.TypeFor[ratelimiter.Tiers]():     {pattern: `[ \t]*` + rate + `([ \t]*,[ \t]*` + rate + `){0,3}[ \t]*`, list: true},
 			reflect.TypeFor[ratelimiter.Algorithm](): {oneOf: namesOf(ratelimiter.Algorithm.Valid)},
+			reflect.TypeFor[jitter]():                {pattern: `exact|full|equal|[0-9.]+`, share: true},
 			reflect.TypeFor[adaptive.Queue]():        {oneOf: namesOf(adaptive.Queue.Valid)},
 		},
 		made: map[reflect.Type]maker{
+			reflect.TypeFor[retry.Backoff](): {
+				reflect.TypeFor[growth](), func(v any) any { return v.(growth).backoff() },
+			},
 			reflect.TypeFor[*adaptive.Partitions](): {
 				reflect.TypeFor[map[string]float64](), func(v any) any { return adaptive.Guarantee(v.(map[string]float64)) },
 			},
@@ -120,11 +129,16 @@ func newCatalog() *catalog {
 			},
 		},
 		choices: map[reflect.Type][]reflect.Type{
+			reflect.TypeFor[growth](): {
+				reflect.TypeFor[constant](), reflect.TypeFor[linear](), reflect.TypeFor[exponential](),
+				reflect.TypeFor[decorrelated](), reflect.TypeFor[smooth](),
+			},
 			reflect.TypeFor[adaptive.Algorithm](): {
 				reflect.TypeFor[adaptive.Knee](), reflect.TypeFor[adaptive.AIMD](), reflect.TypeFor[adaptive.Vegas](),
 				reflect.TypeFor[adaptive.Gradient](), reflect.TypeFor[adaptive.Gradient2](), reflect.TypeFor[adaptive.Window](),
 			},
 		},
+		leftOut: map[reflect.Type]bool{reflect.TypeFor[*retry.Overrides](): true, reflect.TypeFor[*retry.Budget](): true},
 		spoken: map[string]string{
 			"Off": "off", "NoQueue": "none", "NoKeys": "none", "Drained": "drained", "PerSample": "per-sample", "NeverFreeze": "never",
 			"FailOpen": "fail-open", "FailClosed": "fail-closed", "TokenBucket": "token-bucket", "SlidingLog": "sliding-log",

@@ -299,7 +299,7 @@ func (d *decoder) fromText(n *node, about text, v reflect.Value) (problem string
 		value = strings.Join(parts, ", ")
 	case n.shape != scalar:
 		return fmt.Sprintf("is %v, not a text", n.shape)
-	case n.tag != "!!str" && (n.tag != "!!int" || !about.number):
+	case n.tag != "!!str" && !(about.number && n.tag == "!!int") && !(about.share && (n.tag == "!!int" || n.tag == "!!float")):
 		return fmt.Sprintf("%q is not a text", brief(n.text))
 	case value == "": // to some types that is none
 		return "is an empty text"
@@ -380,9 +380,10 @@ func (d *decoder) say(problem string) string { return d.translate(d.section.kind
 
 // translate puts words of the file in place of names in Go.
 func (c *catalog) translate(k kind, problem string) string {
-	fields := c.fieldsOf(k.wire)
-	for _, types := range c.choices {
-		for _, t := range types {
+	fields, types := c.fieldsOf(k.wire), map[string]bool{}
+	for _, choice := range c.choices {
+		for _, t := range choice {
+			types[snake(t.Name())] = true
 			fields = append(fields, c.fieldsOf(t)...)
 		}
 	}
@@ -390,7 +391,7 @@ func (c *catalog) translate(k kind, problem string) string {
 		if word, ok := c.spoken[name]; ok {
 			return word
 		}
-		if slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {
+		if types[snake(name)] || slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {
 			return snake(name)
 		}
 		return name

@@ -19,6 +19,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
 
@@ -54,8 +55,18 @@ func sections() map[string]any {
 			Algorithm:  adaptive.Window{Of: adaptive.Gradient2{Window: adaptive.PerSample, Freeze: adaptive.NeverFreeze}, Min: 2 * time.Second},
 			MaxWaiting: 9, Queue: adaptive.CoDel,
 		},
-		"adaptive: { max: default }":                                       adaptive.Config{},
-		"timeout: { per_attempt: 300ms, abandon: true, max_abandoned: 5 }": timeout.Config{PerAttempt: 300 * time.Millisecond, Abandon: true, MaxAbandoned: 5},
+		"adaptive: { max: default }": adaptive.Config{},
+		"retry: { attempts: 5, backoff: { exponential: { base: 100ms, max: 5s, factor: 3, jitter: equal } }, retry_rejected: true }": retry.Config{
+			Attempts: 5, Backoff: retry.Exponential(100*time.Millisecond, 5*time.Second).By(3).EqualJitter(), RetryRejected: true,
+		},
+		"retry: { backoff: { exponential: { base: 1s, max: 1m } } }":                retry.Config{Backoff: retry.Exponential(time.Second, time.Minute)},
+		"retry: { backoff: { exponential: { base: 1s, max: 1m, jitter: exact } } }": retry.Config{Backoff: retry.Exponential(time.Second, time.Minute).Exact()},
+		"retry: { backoff: { linear: { base: 1s, max: 1m, jitter: 0.25 } } }":       retry.Config{Backoff: retry.Linear(time.Second, time.Minute).Around(0.25)},
+		"retry: { backoff: { constant: { wait: 0s } } }":                            retry.Config{Backoff: retry.Constant(0)},
+		"retry: { backoff: { constant: { wait: 1s, jitter: full } } }":              retry.Config{Backoff: retry.Constant(time.Second).FullJitter()},
+		"retry: { backoff: { decorrelated: { base: 1s, max: 1m } } }":               retry.Config{Backoff: retry.Decorrelated(time.Second, time.Minute)},
+		"retry: { backoff: { smooth: { base: 1s, max: 1m } } }":                     retry.Config{Backoff: retry.Smooth(time.Second, time.Minute)},
+		"timeout: { per_attempt: 300ms, abandon: true, max_abandoned: 5 }":          timeout.Config{PerAttempt: 300 * time.Millisecond, Abandon: true, MaxAbandoned: 5},
 	}
 }
 
@@ -152,6 +163,12 @@ func TestEveryFaultIsNamedWhereItIs(t *testing.T) {
 			"f:3:42: guards.b.ratelimiter.burst: 6 needs rate: tiers have their bursts in their text",
 			"f:4:8: guards.c.ratelimiter.rate: must be set, or tiers",
 			`f:5:29: guards.d.ratelimiter.rate: ratelimiter: rate "fast": the count must be a whole number; a good one is "100/minute burst 20"`,
+		}},
+		{"what is wrong with a backoff", "guards:\n  a: { retry: { backoff: { exponential: { base: 1m, max: 1s } } } }\n  b: { retry: { backoff: { linear: { base: 1s, max: 1m, jitter: 2 } } } }\n  c: { retry: { backoff: smooth } }\n", []string{
+			"f:2:26: guards.a.retry.backoff: {exponential: {base: 1m, max: 1s}} must not end below where it begins",
+			`f:3:65: guards.b.retry.backoff.linear.jitter: "2" is not exact, full, equal, or a share above 0, up to 1`,
+			"f:4:26: guards.c.retry.backoff: smooth must wait for more than 0, or be constant",
+			"f:4:26: guards.c.retry.backoff: smooth must not end below where it begins",
 		}},
 		{"aliases", "guards:\n  a: &a { bulkhead: {} }\n  b: *a\n  c: { bulkhead: { <<: 1 } }\n", []string{
 			"f:2:6: guards.a: has an anchor, &a: each value is written where it is used",

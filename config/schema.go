@@ -151,6 +151,9 @@ func (t text) schema() object {
 	if t.number {
 		also = append(also, object{"type": "integer", "exclusiveMinimum": 0})
 	}
+	if t.share {
+		also = append(also, object{"type": "number", "exclusiveMinimum": 0, "maximum": 1})
+	}
 	if t.list {
 		also = append(also, object{"type": "array", "items": maps.Clone(schema), "minItems": 1})
 	}
