@@ -87,7 +87,7 @@ func isTo(pid, sender *actor.PID) bool { return pid != nil && sender != nil && p
 // admit handles the message, or has it wait, or answers it.
 func (g *gate) admit(envelope *actor.MessageEnvelope) {
 	if attempts.Late(envelope.Message) {
-		g.expire(envelope, nil)
+		g.expire(envelope, ErrExpired)
 		return
 	}
 	if g.stash.size() > 0 {
@@ -149,12 +149,8 @@ func (g *gate) reject(envelope *actor.MessageEnvelope, reason error) {
 	g.answer(envelope, reason)
 }
 
-func (g *gate) expire(envelope *actor.MessageEnvelope, refusal error) {
+func (g *gate) expire(envelope *actor.MessageEnvelope, reason error) {
 	g.seen.Expired++
-	reason := ErrExpired
-	if refusal != nil {
-		reason = errors.Join(ErrExpired, refusal)
-	}
 	g.answer(envelope, reason)
 }
 

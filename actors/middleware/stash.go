@@ -101,12 +101,11 @@ func (g *gate) conclude(a answered) {
 	switch {
 	case a.err == nil && (attempts.Late(first.envelope.Message) || !time.Now().Before(first.until)):
 		a.permit.Release()
-		g.expire(first.envelope, nil)
+		g.expire(first.envelope, ErrExpired)
 	case a.err == nil:
 		g.replay(context.Background(), attempts.Held{Guard: g.r.guard, Permit: a.permit}, patterns.Request{}, first)
 	case errors.Is(a.err, ErrExpired):
-		g.seen.Expired++
-		g.answer(first.envelope, a.err)
+		g.expire(first.envelope, a.err)
 	default:
 		g.reject(first.envelope, a.err)
 	}
@@ -116,7 +115,7 @@ func (g *gate) conclude(a answered) {
 func (g *gate) next() error {
 	first := g.stash.front()
 	if attempts.Late(first.envelope.Message) || !time.Now().Before(first.until) {
-		g.expire(g.stash.pop().envelope, nil)
+		g.expire(g.stash.pop().envelope, ErrExpired)
 		return nil
 	}
 	request := g.r.request(g.Logger(), first.envelope.Message)

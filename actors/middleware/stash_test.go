@@ -1,14 +1,17 @@
 package middleware_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/middleware"
 	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
@@ -302,6 +305,51 @@ func TestManyStashedMessagesLetOthersHaveTheirTurn(t *testing.T) {
 		}
 		if s := k.inspect(pid); s.Replayed != 500 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestAPermitThatComesTooLateGoesBack(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		guard, p := k.oneRoom(bulkhead.Config{MaxWaiting: 10})
+		until := make(chan int)
+		free := func(m any) bool { _, ok := m.(job); return ok }
+		pid := k.spawn(k.receiver(guard, middleware.ReceiveConfig{Refused: middleware.Stash, TTL: time.Second}, middleware.Only(free)))
+		k.tell(pid, job{1})
+		k.want()
+		k.tell(pid, block{until}) // the actor is busy when the permit comes, and for too long
+		synctest.Wait()
+		p.Release()
+		pass(2 * time.Second)
+		close(until)
+		k.want(middleware.ErrExpired)
+		if c := counts(t, guard); c.InFlight != 0 || c.Reclaimed != 2 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestAGuardThatStopsWhileMessagesAreStashedIsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		guard, p := k.oneRoom(bulkhead.Config{MaxWaiting: 10})
+		defer p.Release()
+		pid := k.spawn(k.receiver(guard, stashing(10)))
+		k.tell(pid, job{1}, job{2})
+		k.want()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = guard.Stop(ctx)
+		k.want(actors.ErrStopped, actors.ErrStopped)
+	})
+}
+
+func TestAGuardThatPanicsIsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		pid := k.spawn(k.receiver(&bomb{}, stashing(10)))
+		k.tell(pid, job{1})
+		pass(time.Second)
+		if got := k.got(); len(got) != 1 || !strings.Contains(fmt.Sprint(got[0]), "guard panicked: boom") {
+			t.Errorf("%v", got)
 		}
 	})
 }

@@ -28,3 +28,21 @@ func (stuck) AcquireFor(ctx context.Context, _ patterns.Request) (patterns.Permi
 	<-ctx.Done()
 	return patterns.Permit{}, ctx.Err()
 }
+
+// bomb is a guard that refuses, and then panics.
+type bomb struct{ lit bool }
+
+func (*bomb) Name() string           { return "bomb" }
+func (*bomb) Terms() *patterns.Terms { return nil }
+
+func (g *bomb) Acquire(ctx context.Context) (patterns.Permit, error) {
+	return g.AcquireFor(ctx, patterns.Request{})
+}
+
+func (g *bomb) AcquireFor(context.Context, patterns.Request) (patterns.Permit, error) {
+	if g.lit {
+		panic("boom")
+	}
+	g.lit = true
+	return patterns.Permit{}, patterns.ErrRejected
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -378,5 +379,60 @@ func TestTrap33ARequestWhoseDeadlineHasPassedIsNotPassedOn(t *testing.T) {
 		if s := k.snapshot(); s.Refused != 1 || s.Members[0].Sent != 1 {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+func TestHeadersArePassedOn(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		m, _ := k.system.Root.SpawnNamed(actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(job); ok {
+				c.Respond(c.MessageHeader().Get("tenant"))
+			}
+		}), "m")
+		p, err := pool.Group(k.guards, "pool", []*actor.PID{m}, pool.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.pool = p
+		envelope := &actor.MessageEnvelope{Message: job{1}, Sender: k.me}
+		envelope.SetHeader("tenant", "acme")
+		k.system.Root.Send(p.PID(), envelope)
+		if k.want(0, "acme"); p.Name() != "pool" {
+			t.Error(p.Name())
+		}
+		// A group that restarts has the members that it had.
+		process, _ := k.system.ProcessRegistry.Get(p.PID())
+		process.SendSystemMessage(p.PID(), &actor.Restart{})
+		k.want(k.ask(job{2}), "")
+		_ = k.system.Root.StopFuture(m).Wait()
+	})
+}
+
+func TestAMemberThatCannotBeMadeIsTriedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		var broken atomic.Bool
+		broken.Store(true)
+		props := actor.PropsFromProducer(func() actor.Actor {
+			if broken.Load() {
+				panic("cannot be made")
+			}
+			return actor.ReceiveFunc(func(c actor.Context) {
+				if _, ok := c.Message().(job); ok {
+					c.Respond("at last")
+				}
+			})
+		})
+		p, err := pool.Spawn(k.guards, "pool", props, pool.Config{Size: 1, Respawn: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.pool = p
+		got := k.want(k.ask(job{}), pool.ErrNoMember).(error)
+		if after, _ := patterns.RetryAfter(got); after != time.Minute || !strings.Contains(got.Error(), `"pool": none of 1 members may be asked`) {
+			t.Errorf("%v, retry after %v", got, after)
+		}
+		broken.Store(false)
+		pass(time.Minute)
+		k.want(k.ask(job{}), "at last")
 	})
 }
