@@ -69,10 +69,11 @@ func value(text string) string {
 func disagreements(source []*ast.File, page map[string]string, off float64, filled []any) (problems []string) {
 	for _, options := range filled {
 		v := reflect.ValueOf(options)
-		said := comments(source, v.Type().Name())
+		name, _, _ := strings.Cut(v.Type().Name(), "[") // without the types that it is of
+		said := comments(source, name)
 		for i := range v.NumField() {
 			field := v.Type().Field(i).Name
-			option := strings.TrimPrefix(v.Type().Name()+"."+field, "Config.")
+			option := strings.TrimPrefix(name+"."+field, "Config.")
 			_, text, ok := strings.Cut(said[field], "Default ")
 			if !ok {
 				problems = append(problems, fmt.Sprintf("the comment of %s says no default", option))
