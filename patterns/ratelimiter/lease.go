@@ -48,15 +48,10 @@ func (l *lent) forget() { l.now, l.before = 0, 0 }
 // settle forgets what must be spent by now, and keeps the buckets from filling up more
 // than the rest allows.
 func (l *lent) settle(now patterns.Instant, s []uint64) {
-	if l.out() == 0 {
-		return
-	}
-	if now >= l.next {
+	for l.out() > 0 && now >= l.next { // twice at most; as of then, however late it is looked at
+		l.withhold(l.next, s)
 		l.before, l.now = l.now, 0
-		if now >= l.next.Add(l.span) {
-			l.before = 0
-		}
-		l.next = now.Add(l.span)
+		l.next = l.next.Add(l.span)
 	}
 	l.withhold(now, s)
 }
