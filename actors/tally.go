@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
@@ -45,6 +46,7 @@ func (t *Tally) Total() (n uint64) {
 // or twice. They are safe for concurrent use.
 type Tallies struct {
 	kinds, stride int
+	last          uint32          // of the stripes, which are a power of two
 	counts        []atomic.Uint64 // stride of them for each stripe
 }
 
@@ -52,7 +54,8 @@ type Tallies struct {
 func NewTallies(kinds int) *Tallies {
 	const perLine = cacheLine / 8
 	stride := (kinds + perLine - 1) / perLine * perLine
-	return &Tallies{kinds: kinds, stride: stride, counts: make([]atomic.Uint64, 2*runtime.GOMAXPROCS(0)*stride)}
+	stripes := 1 << bits.Len(uint(2*runtime.GOMAXPROCS(0)-1))
+	return &Tallies{kinds: kinds, stride: stride, last: uint32(stripes - 1), counts: make([]atomic.Uint64, stripes*stride)}
 }
 
 // Add counts one of a kind, from 0.
@@ -60,8 +63,7 @@ func (t *Tallies) Add(kind int) { t.AddN(kind, 1) }
 
 // AddN counts n of a kind, from 0.
 func (t *Tallies) AddN(kind int, n uint64) {
-	stripes := uint32(len(t.counts) / t.stride)
-	t.counts[int(rand.Uint32()%stripes)*t.stride+kind].Add(n)
+	t.counts[int(rand.Uint32()&t.last)*t.stride+kind].Add(n)
 }
 
 // Totals puts what was counted ever into to, by kind, and returns it.
