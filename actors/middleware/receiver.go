@@ -35,7 +35,8 @@ func NewReceiver(guard patterns.Guard, cfg ReceiveConfig, opts ...Option) (*Rece
 // Guard makes the actors that are spawned from props ask the guard before they handle a
 // message. It is an actor.PropsOption. It adds a context decorator to the props, which
 // sees what an actor responds, as receiver middleware would not; of two Receivers the
-// first one is asked first.
+// first one is asked first. Receiver middleware runs before all of them, and on every
+// message.
 func (r *Receiver) Guard(props *actor.Props) {
 	actor.WithContextDecorator(func(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
 		return func(c actor.Context) actor.Context { return newGate(r, attached(next(c))) }

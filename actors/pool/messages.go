@@ -14,12 +14,19 @@ type (
 	// Inspect asks for a Snapshot.
 	Inspect struct{}
 
+	// closing has the router pass nothing more on, and replace nobody. It is answered with
+	// actors.Ack.
+	closing struct{}
+
 	// respawn has the router replace members that have stopped.
 	respawn struct{}
 )
 
 // Lane is Urgent.
 func (Inspect) Lane() mailbox.Lane { return mailbox.Urgent }
+
+// Lane is Urgent.
+func (closing) Lane() mailbox.Lane { return mailbox.Urgent }
 
 // Lane is Urgent.
 func (respawn) Lane() mailbox.Lane { return mailbox.Urgent }

@@ -140,21 +140,19 @@ func (p *Pool) Snapshot(ctx context.Context) (Snapshot, error) {
 	return actors.Ask[Snapshot](ctx, p.system, p.pid, Inspect{})
 }
 
-// Stop stops the router, with the members that it has spawned, and the breakers. Whoever
-// still waits for a reply is answered. It returns when all that is over, or ctx ends.
+// Stop stops the pool in good order: nothing more is passed on, members that the pool has
+// spawned serve what they have, and stop; then the router does, which answers whoever
+// still waits, and the breakers. When ctx ends, whoever is left is stopped at once, and
+// the error is a *supervisor.DrainError. Stopping a pool that has stopped does nothing.
 func (p *Pool) Stop(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = p.system.Root.StopFuture(p.pid).Wait()
-		p.stopBreakers(ctx)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	_, err := actors.Ask[actors.Ack](ctx, p.system, p.pid, closing{})
+	if !errors.Is(err, actors.ErrUnavailable) {
+		err = supervisor.Drain(ctx, p.system, p.pid)
+	} else {
+		err = nil
 	}
+	p.stopBreakers(ctx)
+	return err
 }
 
 func (p *Pool) stopBreakers(ctx context.Context) {

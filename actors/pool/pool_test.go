@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -307,7 +308,10 @@ func TestWhoWaitsWhenThePoolStopsOrRestartsIsAnswered(t *testing.T) {
 		if err := k.pool.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		k.want(n, middleware.ErrStopping)
+		k.want(n, middleware.ErrTerminated)
+		if err := k.pool.Stop(t.Context()); err != nil {
+			t.Errorf("the second time: %v", err)
+		}
 		if _, err := k.pool.Snapshot(t.Context()); !errors.Is(err, actors.ErrUnavailable) {
 			t.Errorf("error %v", err)
 		}
@@ -434,5 +438,65 @@ func TestAMemberThatCannotBeMadeIsTriedAgain(t *testing.T) {
 		broken.Store(false)
 		pass(time.Minute)
 		k.want(k.ask(job{}), "at last")
+	})
+}
+
+func TestAPoolThatStopsServesWhatItHasAndTakesNothingMore(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		k.spawn(pool.Config{Size: 2, Timeout: time.Hour, Respawn: time.Millisecond})
+		var asked []uint32
+		for range 6 {
+			asked = append(asked, k.ask(slow{time.Minute}))
+		}
+		synctest.Wait()
+		stopped := make(chan error, 1)
+		go func() { stopped <- k.pool.Stop(t.Context()) }()
+		pass(time.Second)
+		k.want(k.ask(job{}), middleware.ErrStopping)
+		pass(time.Hour)
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		for _, n := range asked {
+			if got := k.answers(n); len(got) != 1 || got[0] != "pool/1" && got[0] != "pool/2" {
+				t.Errorf("request %d: %v", n, got)
+			}
+		}
+	})
+}
+
+// proto.actor's StopFuture waits for ten seconds, whatever its caller would like.
+func TestTrap32AStopEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		k.spawn(pool.Config{Size: 1, Timeout: time.Hour})
+		n := k.ask(slow{20 * time.Minute})
+		synctest.Wait()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := k.pool.Stop(ctx)
+		if left, ok := errors.AsType[*supervisor.DrainError](err); !ok || time.Since(began) > time.Minute+supervisor.DrainGrace+time.Second {
+			t.Errorf("error %v after %v", left, time.Since(began))
+		}
+		pass(time.Hour)
+		if got := k.answers(n); len(got) != 1 {
+			t.Errorf("answers %v", got)
+		}
+		k.pool = nil
+	})
+}
+
+func TestAPoolWhoseRouterIsStoppedAnswersWhoWaits(t *testing.T) {
+	bubble(t, func(t *testing.T, k *kit) {
+		k.spawn(pool.Config{Size: 2, Timeout: time.Hour, Respawn: time.Millisecond})
+		n := k.ask(silent{})
+		synctest.Wait()
+		_ = k.system.Root.StopFuture(k.pool.PID()).Wait()
+		k.want(n, middleware.ErrStopping)
+		for i := range 2 {
+			if b := k.breaker(fmt.Sprint("pool/", i+1)); b.InFlight != 0 {
+				t.Errorf("%+v", b.Counts)
+			}
+		}
 	})
 }

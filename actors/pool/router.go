@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/internal/attempts"
 	"github.com/bulwark-go/bulwark/actors/internal/errands"
 	"github.com/bulwark-go/bulwark/actors/middleware"
@@ -28,6 +29,7 @@ type router struct {
 	out      map[*job]struct{}
 	timer    *time.Timer
 	stopping bool
+	closed   bool // for good
 	begun    bool // at the first start, members are spawned, and none replaced
 	seen     Snapshot
 }
@@ -59,6 +61,10 @@ func (r *router) Receive(c actor.Context) {
 		r.terminated(c, msg.Who)
 	case respawn:
 		r.respawn(c)
+	case closing:
+		r.stopping, r.closed = true, true
+		r.stopTimer()
+		c.Respond(actors.Ack{})
 	case Inspect:
 		c.Respond(r.snapshot())
 	case Broadcast:
@@ -80,7 +86,7 @@ func (r *router) Receive(c actor.Context) {
 }
 
 func (r *router) started(c actor.Context) {
-	r.stopping = false
+	r.stopping = r.closed
 	if r.errands == nil {
 		r.system, r.self = c.ActorSystem(), c.Self()
 		r.errands = errands.New(r.system, r.self)
