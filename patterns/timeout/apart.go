@@ -63,8 +63,7 @@ func (t *Timeout) run(w *work) {
 		select {
 		case w.claim <- struct{}{}:
 			close(w.done)
-		default:
-			w.End()
+		default: // left behind, because its context ended
 			said := ""
 			if w.ending == panicked {
 				said = text(w.panicked)
