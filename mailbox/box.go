@@ -86,6 +86,11 @@ func (b *box) post(msg any) {
 	}
 	k := kindOf(inner)
 	switch {
+	case k == usual && b.direct:
+		if err := b.take(msg, facts{}); err != nil {
+			b.m.refuse(msg, err)
+		}
+		return
 	case k == several:
 		expandBatch(inner, b.post)
 		return
@@ -289,6 +294,9 @@ func (b *box) close(reason error) {
 func (b *box) serve() {
 	if b.shelf != nil {
 		b.m.serveShelved()
+		return
+	}
+	if !b.inline && b.m.serveRun() {
 		return
 	}
 	b.m.serveTaken()

@@ -222,6 +222,33 @@ func (m *Combining) serveTaken() {
 	m.serveMessage(s.msg, s.passes, s.deadline)
 }
 
+// serveRun serves messages that were taken, as long as there is nothing else to think of, and
+// reports whether there were any. It has one deferred function for all of them.
+func (m *Combining) serveRun() (served bool) {
+	var msg any
+	q, in := &m.user.intake, false
+	defer func() {
+		if in {
+			reason := recover()
+			m.refuse(msg, ErrPanicked)
+			m.crashed(reason, msg)
+		}
+	}()
+	for m.word.Load() == running|ordinaryWaits && q.took != nil && q.took.slips[q.took.at].deadline == 0 {
+		s, _ := q.pop()
+		m.tally.queued++
+		if m.tally.onHanded {
+			m.tally.handed++
+		}
+		msg, in, served = s.msg, true, true
+		m.begin()
+		m.invoker.InvokeUserMessage(msg)
+		m.end()
+		in = false
+	}
+	return served
+}
+
 // serveMessage runs the turn of an Ordinary message, or refuses it.
 func (m *Combining) serveMessage(msg any, by uint32, deadline shelf.Instant) {
 	passes, reason := m.mayServe(msg, true, by, Ordinary)

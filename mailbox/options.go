@@ -43,6 +43,7 @@ type settings struct {
 	inline           bool
 
 	simple bool // what a message is can be told without a function of the user's
+	direct bool // it goes straight to the intake
 	timed  bool // what becomes of it depends on the time
 	faults []error
 }
@@ -64,6 +65,7 @@ func New(opts ...Option) (actor.MailboxProducer, error) {
 		return nil, err
 	}
 	s.simple = s.protect == nil && s.laneOf == nil && s.costOf == nil
+	s.direct = s.simple && !s.inline && !s.shelved()
 	s.timed = s.age > 0 || s.target > 0 || s.ttl > 0
 	return func() actor.Mailbox { return newUser(s) }, nil
 }
