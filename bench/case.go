@@ -11,7 +11,7 @@ type family struct {
 
 // families lists every family. A new one adds itself here.
 func families() []family {
-	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads(), pipelines(), mailboxes(), retries()}
+	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads(), pipelines(), mailboxes(), retries(), timeouts(), fallbacks()}
 }
 
 // benchCase compares subjects at one job.
