@@ -168,14 +168,14 @@ func (s *story) crash() error {
 // end stops everybody, and looks for what is left.
 func (s *story) end() error {
 	fmt.Println("\nThe shop closes.")
+	if err := s.shop.close(s.ctx); err != nil {
+		return err
+	}
 	for name, snapshot := range s.shop.guards.All() {
 		if counts, ok := countsOf(snapshot); ok && (counts.InFlight > 0 || counts.Waiting > 0 || !counts.Balanced()) {
 			fmt.Printf("%s: something is left: %+v\n", name, counts)
 		}
 	}
-	if err := s.shop.close(s.ctx); err != nil {
-		return err
-	}
 	fmt.Println("no permit is left over")
-	return nil
+	return s.shop.guards.Shutdown(s.ctx)
 }

@@ -110,10 +110,7 @@ func (s *shop) close(ctx context.Context) error {
 	if err := s.tree.Shutdown(ctx); err != nil {
 		return err
 	}
-	if err := s.packers.Stop(ctx); err != nil {
-		return err
-	}
-	return s.guards.Shutdown(ctx)
+	return s.packers.Stop(ctx)
 }
 
 // countsOf returns the counts that every guard has.
