@@ -33,8 +33,9 @@ func (b *box) announce() {
 		time.AfterFunc(announceEvery, b.announce)
 		return
 	}
+	announced, told := b.announced, b.faultsTold // from the store on, they are another chain's
 	b.alerted.Store(false)
-	if b.drops.load() != b.announced || b.faults.Load() != b.faultsTold { // counted since
+	if b.drops.load() != announced || b.faults.Load() != told { // counted since
 		b.alert()
 	}
 }

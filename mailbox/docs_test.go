@@ -48,6 +48,7 @@ func TestDocumentedOptionsAreTheRealOnes(t *testing.T) {
 	}
 	for _, number := range []string{
 		"holds " + grouped(DefaultCapacity) + " messages", fmt.Sprintf("to within %d messages", perSheaf), "at most one a second",
+		fmt.Sprintf("At most %s senders", grouped(MaxParked)), "A window is at most " + grouped(MaxWindow), fmt.Sprintf("at most %s producers", grouped(MaxProducers)),
 	} {
 		if !strings.Contains(string(text), number) {
 			t.Errorf("it does not say %q", number)

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,5 +114,35 @@ func TestTrap14ABurstLeavesNothingInAPlainMailbox(t *testing.T) {
 	q := &m.user.intake
 	if n := m.UserMessageCount(); n != 0 || q.first != nil || q.last != nil || q.took != nil {
 		t.Errorf("%d are left", n)
+	}
+}
+
+func TestAStopWhileFullAnswersEverybody(t *testing.T) {
+	for _, policy := range []Policy{Reject, DropOldest, DropLowest, Block} {
+		for _, bad := range []string{"", "panic", "exit"} {
+			t.Run(policy.String()+" "+bad, func(t *testing.T) {
+				userWorld(t, func(t *testing.T, w *world) {
+					pid := w.spawn(w.subject("s", map[string]string{"stopping": bad}), "s")
+					release := w.busy(pid)
+					var asked []*actor.Future
+					for range 6 {
+						asked = append(asked, w.ask(pid, echo("0x")))
+					}
+					w.parks(t.Context(), pid, "0y")
+					stopped := w.system.Root.StopFuture(pid)
+					release()
+					w.must(stopped.Wait())
+					for i, fate := range fates(asked) {
+						if fate != ErrStopped.Error() && fate != ErrFull.Error() && fate != ErrEvicted.Error() {
+							t.Errorf("%d: %s", i, fate)
+						}
+					}
+					synctest.Wait()
+					if got := w.take(); policy == Block && !strings.Contains(got, "0y:"+ErrStopped.Error()) {
+						t.Errorf("got %q", got)
+					}
+				}, Capacity(3), OnFull(policy), Lanes(byDigit))
+			})
+		}
 	}
 }
