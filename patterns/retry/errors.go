@@ -77,7 +77,7 @@ func (c Cause) words() string {
 	case CauseStopped:
 		return "the retry is stopped"
 	}
-	return "which is all there may be"
+	return "no more are allowed"
 }
 
 // ExhaustedError says that a call failed and was not made again. It matches ErrExhausted,
