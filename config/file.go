@@ -310,11 +310,10 @@ func (l *lines) lay(name string) {
 			continue
 		default:
 			l.lay(item.text)
-			if len(l.flat[name]) <= pipeline.MaxGuards { // else there is a fault already, or will be
-				l.flat[name] = append(l.flat[name], l.flat[item.text]...)
-			}
+			l.flat[name] = append(l.flat[name], l.flat[item.text]...)
 		}
 		p.parts = append(p.parts, item.text)
+		l.flat[name] = l.flat[name][:min(len(l.flat[name]), pipeline.MaxGuards+1)] // one too many is enough
 	}
 	l.check(p)
 	l.state[name] = done

@@ -148,6 +148,9 @@ func TestEveryFaultIsNamedWhereItIs(t *testing.T) {
 		{"what follows from what was not read is none", "guards:\n  a: { bulkhead: { max_waiting: many, max_wait: 1s } }\n", []string{
 			`f:2:33: guards.a.bulkhead.max_waiting: "many" is not a whole number, or none`,
 		}},
+		{"nor what follows from a key that is unknown", "guards:\n  a: { bulkhead: { max_wating: 5, max_wait: 1s } }\n", []string{
+			"f:2:20: guards.a.bulkhead.max_wating: unknown key, is max_waiting meant? (allowed: max_concurrent, max_partitions, max_wait, max_waiting, mode, on_failure)",
+		}},
 		{"what is below a choice", "guards:\n  a: { adaptive: { algorithm: { aimd: { backoff: 2, windw: 3 } } } }\n  b: { adaptive: { algorithm: best } }\n  c: { adaptive: { algorithm: { aimd: { backoff: 2 } } } }\n", []string{
 			"f:2:53: guards.a.adaptive.algorithm.aimd.windw: unknown key, is window meant? (allowed: backoff, failure_ratio, increase, per_flight, success_ratio, timeout, window)",
 			`f:3:31: guards.b.adaptive.algorithm: "best" is none (allowed: knee, aimd, vegas, gradient, gradient2, window, or a mapping of one of them to its settings)`,
@@ -231,6 +234,22 @@ func TestPipelinesMayBePartsOfOthers(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "p=q+b q=a" {
 		t.Error(got)
+	}
+}
+
+func TestPipelinesOfPipelinesStaySmall(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("guards:\n")
+	for i := range 70 {
+		fmt.Fprintf(&b, "  g%d: { bulkhead: {} }\n", i)
+	}
+	b.WriteString("pipelines:\n  p0: [ g0 ]\n")
+	for i := range 60 { // twice as many each time
+		fmt.Fprintf(&b, "  p%d: [ p%d, g%d, p%d ]\n", i+1, i, i+1, i)
+	}
+	got := faultsOf(b.String())
+	if len(got) < 60 || len(got) > maxFaults+1 || !strings.HasSuffix(got[len(got)-1], "has more than 64 guards") {
+		t.Errorf("%d: %q", len(got), got[len(got)-1])
 	}
 }
 

@@ -125,11 +125,18 @@ func TestABadFileIsRefusedOnceAndAllGoesOn(t *testing.T) {
 		if limit, logged := w.after(2); limit != 4 || len(logged) != 1 {
 			t.Errorf("back: %d, %q", limit, logged)
 		}
+		if err := os.Remove(w.path); err != nil {
+			t.Fatal(err)
+		}
+		if limit, logged := w.after(5); limit != 4 || len(logged) != 1 {
+			t.Errorf("gone again: %d, %q", limit, logged)
+		}
 	})
 }
 
 func TestAFileThatIsReplacedByAnotherOneIsRead(t *testing.T) {
 	watching(t, func(w *watched) {
+		w.after(5)
 		next := w.path + ".next"
 		err := errors.Join(os.WriteFile(next, []byte("guards: { rooms: { bulkhead: { max_concurrent: 5 } } }"), 0o600),
 			os.Chtimes(next, w.mtime, w.mtime), os.Rename(next, w.path))
