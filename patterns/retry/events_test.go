@@ -18,12 +18,12 @@ func TestEventsReadWellInALog(t *testing.T) {
 	from := Config{}.withDefaults()
 	to := with(from, func(c *Config) { c.Budget, c.Overrides = budget, NewOverrides(For(Override{}, errBusy)) })
 	for want, e := range map[string]patterns.Event{
-		"DEBUG e.event=retried e.guard=bank e.attempt=2 e.wait=1s e.error=down":                          Retried{Name: "bank", Attempt: 2, Wait: sec, Err: "down"},
+		"DEBUG e.event=retried e.guard=bank e.attempt=2 e.wait=1s e.error=down":                           Retried{Name: "bank", Attempt: 2, Wait: sec, Err: "down"},
 		"WARN e.event=exhausted e.guard=bank e.cause=budget e.calls=7 e.attempts=2 e.elapsed=1s e.error=": Exhausted{Name: "bank", Cause: CauseBudget, Calls: 7, Attempts: 2, Elapsed: sec},
-		"DEBUG e.event=exhausted e.guard=bank e.cause=cancelled e.calls=1":                               Exhausted{Name: "bank", Cause: CauseCancelled, Calls: 1},
-		"WARN e.event=budget-exhausted e.guard=b e.suppressed=3 e.total=9":                               BudgetExhausted{Name: "b", Suppressed: 3, Total: 9},
-		"INFO e.event=config-changed e.guard=bank e.from.attempts=3 e.from.backoff=\"exponential 100ms":  ConfigChanged{Name: "bank", From: from, To: to},
-		"INFO e.event=config-changed e.guard=b e.from=":                                                  BudgetChanged{Name: "b"},
+		"DEBUG e.event=exhausted e.guard=bank e.cause=cancelled e.calls=1":                                Exhausted{Name: "bank", Cause: CauseCancelled, Calls: 1},
+		"WARN e.event=budget-exhausted e.guard=b e.suppressed=3 e.total=9":                                BudgetExhausted{Name: "b", Suppressed: 3, Total: 9},
+		"INFO e.event=config-changed e.guard=bank e.from.attempts=3 e.from.backoff=\"exponential 100ms":   ConfigChanged{Name: "bank", From: from, To: to},
+		"INFO e.event=config-changed e.guard=b e.from=":                                                   BudgetChanged{Name: "b"},
 	} {
 		var b strings.Builder
 		slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})).Log(t.Context(), e.Level(), "", "e", e)
@@ -66,7 +66,7 @@ func TestWhoLeavesWhileTheBudgetIsAskedHasLeft(t *testing.T) {
 
 func TestErrorsSayHowOftenAndWhyNoMore(t *testing.T) {
 	for want, e := range map[string]*ExhaustedError{
-		`retry "bank": 3 attempts in 2s, and no more are allowed: down`: {Name: "bank", Cause: CauseAttempts, Attempts: 3, Elapsed: 2 * sec, Last: errDown},
+		`retry "bank": 3 attempts in 2s, and no more are allowed: down`:                                         {Name: "bank", Cause: CauseAttempts, Attempts: 3, Elapsed: 2 * sec, Last: errDown},
 		`retry "bank": 1 attempt in 0s, and the caller has left (context canceled): down`:                       {Name: "bank", Cause: CauseCancelled, Attempts: 1, Last: errDown, By: context.Canceled},
 		`retry "bank": 2 attempts in 1s, and the retry budget is spent: retry: the result was judged a failure`: {Name: "bank", Cause: CauseBudget, Attempts: 2, Elapsed: sec, Last: ErrBadResult},
 	} {
