@@ -5,22 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/lazycontext"
 )
 
 // apart makes a call on a goroutine of its own, and leaves it there once the time is over.
 func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error {
 	w := &work{fork: call.Fork(), claim: make(chan struct{}, 1), done: make(chan struct{})}
-	t.begin(ctx, &w.attempt, p.limit)
+	begin(ctx, &w.Context, p)
 	go t.run(w)
 	select {
 	case <-w.done:
 	case <-w.Done():
 		if t.abandon(w) {
-			how, err := t.missed(ctx, w)
+			how, err := t.missed(ctx, w, p)
 			t.ends.Add(how)
 			return err
 		}
@@ -32,7 +32,7 @@ func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error 
 
 // work is a call on a goroutine of its own.
 type work struct {
-	attempt
+	lazycontext.Context
 	stray
 	fork  patterns.Call
 	claim chan struct{} // whoever puts something in decides whether the caller waits
@@ -71,7 +71,7 @@ func (t *Timeout) run(w *work) {
 			t.forget(w, said)
 		}
 	}()
-	w.err = w.fork.Try(&w.attempt)
+	w.err = w.fork.Try(&w.Context)
 	w.ending = returned
 }
 
@@ -120,13 +120,13 @@ func text(v any) (s string) {
 }
 
 // missed is judge for a call that was abandoned.
-func (t *Timeout) missed(ctx context.Context, w *work) (end, error) {
+func (t *Timeout) missed(ctx context.Context, w *work, p *plan) (end, error) {
 	if !w.Expired() {
 		return cancelled, ctx.Err()
 	}
-	late := w.late
+	late := p.late
 	late.Abandoned = true
-	return timedOut, t.exceeded(&w.attempt, &late)
+	return timedOut, t.exceeded(&w.Context, p, &late)
 }
 
 // rejoin ends a call on the caller's goroutine as it ended on its own.
@@ -136,9 +136,9 @@ func (t *Timeout) rejoin(ctx context.Context, call patterns.Call, w *work, p *pl
 	case w.ending != returned:
 		how = failed
 	case err != nil:
-		how, err = t.judge(ctx, call, &w.attempt, err)
+		how, err = t.judge(ctx, call, &w.Context, p, err)
 	case p.follows:
-		t.sample(time.Since(w.start), w.start)
+		t.sample(p.took(&w.Context))
 	}
 	w.End()
 	t.ends.Add(how)

@@ -20,7 +20,7 @@ var (
 
 // Error says that a call took too long. It matches ErrTimeout and context.DeadlineExceeded.
 // The caller gets one, unless its own deadline was the earlier one; the function finds
-// one as the context.Cause of its context.
+// one as the context.Cause of its context, which others share: do not change it.
 type Error struct {
 	Name    string        // the timeout's
 	After   time.Duration // the limit

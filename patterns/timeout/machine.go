@@ -52,6 +52,7 @@ type plan struct {
 	follows bool            // the limit follows calls
 	apart   bool            // the function runs on a goroutine of its own
 	refusal *AbandonedError // of every call, or nil
+	late    Error           // the cause of contexts whose time is over
 }
 
 // Params is what a Machine is made of.
@@ -92,6 +93,7 @@ func (m *Machine) decide() {
 	if full {
 		next.refusal = &AbandonedError{Name: m.name, Max: m.cfg.MaxAbandoned}
 	}
+	next.late = Error{Name: m.name, After: next.limit, Elapsed: next.limit}
 	m.plan, m.dirty = &next, true
 }
 

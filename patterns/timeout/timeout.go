@@ -98,19 +98,13 @@ func (t *Timeout) TryAcquireFor(patterns.Request) (patterns.Permit, error) {
 	return patterns.Permit{}, patterns.ErrPolicy
 }
 
-// attempt is one call: its context, and the error that this ends with.
-type attempt struct {
-	lazycontext.Context
-	start time.Time
-	late  Error
+// begin starts the clock of a call.
+func begin(ctx context.Context, c *lazycontext.Context, p *plan) {
+	c.Begin(ctx, time.Now().Add(p.limit), &p.late)
 }
 
-// begin starts the clock.
-func (t *Timeout) begin(ctx context.Context, a *attempt, limit time.Duration) {
-	a.late = Error{Name: t.Name(), After: limit, Elapsed: limit}
-	a.start = time.Now()
-	a.Begin(ctx, a.start.Add(limit), &a.late)
-}
+// took is how long a call has taken.
+func (p *plan) took(c *lazycontext.Context) time.Duration { return p.limit + time.Since(c.Own()) }
 
 // Around implements patterns.Policy.
 func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
@@ -126,20 +120,20 @@ func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
 	if p.apart {
 		return t.apart(ctx, call, p)
 	}
-	a := new(attempt)
-	t.begin(ctx, a, p.limit)
+	c := new(lazycontext.Context)
+	begin(ctx, c, p)
 	how := failed // should it unwind
 	defer func() {
-		a.End()
+		c.End()
 		t.ends.Add(how)
 	}()
-	err := call.Try(a)
+	err := call.Try(c)
 	if err != nil {
-		how, err = t.judge(ctx, call, a, err)
+		how, err = t.judge(ctx, call, c, p, err)
 		return err
 	}
 	if p.follows {
-		t.sample(time.Since(a.start), a.start)
+		t.sample(p.took(c))
 	}
 	how = succeeded
 	return nil
@@ -147,13 +141,13 @@ func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
 
 // sample tells how long a call took, with others. Those of a batch that the garbage collector
 // takes are lost.
-func (t *Timeout) sample(took time.Duration, start time.Time) {
+func (t *Timeout) sample(took time.Duration) {
 	b := t.batches.Get().(*samples)
 	if b.n == 0 {
-		b.since = start
+		b.since = time.Now()
 	}
 	b.took[b.n] = took
-	if b.n++; b.n == batch || start.Sub(b.since) >= patience {
+	if b.n++; b.n == batch || time.Since(b.since) >= patience {
 		_ = t.Tell(b) // what is lost is lost
 		return
 	}
@@ -174,16 +168,16 @@ func (e *Error) Is(target error) bool {
 }
 
 // judge says what an attempt that returned err was, and what the caller gets.
-func (t *Timeout) judge(ctx context.Context, call patterns.Call, a *attempt, err error) (end, error) {
+func (t *Timeout) judge(ctx context.Context, call patterns.Call, c *lazycontext.Context, p *plan, err error) (end, error) {
 	switch {
 	case !call.Began() && errors.Is(err, patterns.ErrRejected):
 		return refused, err
-	case a.Expired() && of(&a.late, err):
-		late := a.late
-		if any(err) != any(context.DeadlineExceeded) && any(err) != any(&a.late) { // it says more
+	case c.Expired() && of(&p.late, err):
+		late := p.late
+		if any(err) != any(context.DeadlineExceeded) && any(err) != any(&p.late) { // it says more
 			late.Err = err
 		}
-		return timedOut, t.exceeded(a, &late)
+		return timedOut, t.exceeded(c, p, &late)
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return cancelled, err
 	}
@@ -200,8 +194,8 @@ func of(late *Error, err error) bool {
 }
 
 // exceeded completes the caller's error, and tells the actor.
-func (t *Timeout) exceeded(a *attempt, e *Error) *Error {
-	e.Elapsed = time.Since(a.start)
+func (t *Timeout) exceeded(c *lazycontext.Context, p *plan, e *Error) *Error {
+	e.Elapsed = p.took(c)
 	_ = t.Tell(late{e.After}) // what is lost is lost
 	return e
 }

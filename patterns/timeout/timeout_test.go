@@ -223,6 +223,24 @@ func TestTheEarlierOfNestedTimeoutsHolds(t *testing.T) {
 	}
 }
 
+func TestATimeoutInsideItselfIsOneTimeout(t *testing.T) {
+	both(t, func(t *testing.T, _ *actors.Registry, g *Timeout) {
+		err := patterns.Run(t.Context(), g, func(ctx context.Context) error {
+			return patterns.Run(ctx, g, func(ctx context.Context) error {
+				_ = sleep(ctx, time.Hour)
+				return context.Cause(ctx)
+			})
+		})
+		if !errors.Is(err, ErrTimeout) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if s := snapshot(t, g); s.TimedOut != 1 {
+			t.Errorf("%+v", s.Totals)
+		}
+	})
+}
+
 func TestTheCallersEndIsTheCallers(t *testing.T) {
 	both(t, func(t *testing.T, _ *actors.Registry, g *Timeout) {
 		ctx, cancel := context.WithCancelCause(t.Context())

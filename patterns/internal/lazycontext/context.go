@@ -18,8 +18,8 @@ import (
 // for has ended. All other methods are safe for concurrent use.
 type Context struct {
 	parent   context.Context
-	deadline time.Time // the earlier one
-	theirs   bool      // it is the parent's, and so it is the parent that ends
+	deadline time.Time // its own
+	theirs   bool      // the parent's is not later, and so it is the parent that ends
 	cause    error
 	behind   atomic.Pointer[ordinary] // nil until somebody needs it
 	ended    ordinary                 // what behind points to if End came first
@@ -36,7 +36,7 @@ type ordinary struct {
 func (c *Context) Begin(parent context.Context, deadline time.Time, cause error) {
 	c.parent, c.deadline, c.cause = parent, deadline, cause
 	if d, ok := parent.Deadline(); ok && !deadline.Before(d) {
-		c.deadline, c.theirs = d, true
+		c.theirs = true
 	}
 }
 
@@ -58,7 +58,8 @@ func (c *Context) Expired() bool {
 		case o.Context == nil:
 			return false
 		case o.Err() != nil:
-			return any(context.Cause(o.Context)) == any(c.cause) // no other that matches it
+			// The parent may have the same cause; another that only matches it is not it.
+			return !c.theirs && any(context.Cause(o.Context)) == any(c.cause)
 		}
 	}
 	return c.first()
@@ -76,8 +77,16 @@ func (c *Context) first() bool {
 // over reports whether the time is, if it is c's own.
 func (c *Context) over() bool { return !c.theirs && time.Until(c.deadline) <= 0 }
 
+// Own returns the deadline that Begin was given.
+func (c *Context) Own() time.Time { return c.deadline }
+
 // Deadline implements context.Context.
-func (c *Context) Deadline() (time.Time, bool) { return c.deadline, true }
+func (c *Context) Deadline() (time.Time, bool) {
+	if c.theirs {
+		return c.parent.Deadline()
+	}
+	return c.deadline, true
+}
 
 // Done implements context.Context.
 func (c *Context) Done() <-chan struct{} { return c.real().Done() }
