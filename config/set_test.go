@@ -359,3 +359,40 @@ func TestReloadsComeOneAfterTheOther(t *testing.T) {
 		}
 	})
 }
+
+func TestCallsGoOnWhileTheSetIsReloaded(t *testing.T) {
+	inSet(t, bank, func(t *testing.T, guards *actors.Registry, s *Set, log *logbook) {
+		files := []*File{
+			mustParse(t, bank), replaced(t, bank, "max_concurrent: 2", "max_concurrent: 9"),
+			replaced(t, bank, "pipelines:", "  more: { bulkhead: {} }\npipelines:", "[ payments ]", "[ more, payments ]"),
+		}
+		const callers, calls = 2, 200
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				for range calls {
+					p, ok := s.Pipeline("bank")
+					if !ok {
+						t.Error("the pipeline is gone")
+						return
+					}
+					if err := patterns.Run(t.Context(), p, func(context.Context) error { return nil }); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Go(func() {
+			for i := range 60 {
+				if _, err := s.Reload(t.Context(), files[i%len(files)]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Wait()
+		rooms, _ := bulkhead.Get(guards, "rooms")
+		if snapshot, _ := rooms.Snapshot(t.Context()); snapshot.Active != 0 || snapshot.Granted != callers*calls {
+			t.Errorf("%+v", snapshot)
+		}
+	})
+}
