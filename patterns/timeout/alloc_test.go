@@ -6,6 +6,9 @@ import (
 
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
+	"github.com/bulwark-go/bulwark/patterns/pipeline"
+	"github.com/bulwark-go/bulwark/patterns/retry"
 )
 
 // One for patterns.Do, and one for the context.
@@ -17,6 +20,30 @@ func TestACallInTimeAllocatesItsContextOnly(t *testing.T) {
 	ctx := t.Context()
 	fn := func(ctx context.Context) (int, error) { return 7, ctx.Err() }
 	if n := testing.AllocsPerRun(200, func() { _, _ = patterns.Do(ctx, g, fn) }); n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestARetryABreakerAndATimeoutAllocateWhatTheTimeoutDoes(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	guards := actorstest.NewRegistry(t)
+	again, err := retry.Spawn(guards, "again", retry.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	breaker, err := circuitbreaker.Spawn(guards, "breaker", circuitbreaker.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pipeline.New("bank", again, breaker, spawn(t, guards, "t", second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	fn := func(ctx context.Context) (int, error) { return 7, ctx.Err() }
+	if n := testing.AllocsPerRun(200, func() { _, _ = patterns.Do(ctx, p, fn) }); n > 2 {
 		t.Errorf("%v allocations", n)
 	}
 }
