@@ -71,7 +71,8 @@ func newCatalog() *catalog {
 			plain("circuitbreaker", circuitbreaker.Spawn),
 			plain("loadshedder", loadshedder.Spawn),
 			folded("ratelimiter", ratelimiter.Spawn, limited.fold),
-			plain("retry", retry.Spawn),
+			retries(),
+			budgets(),
 			plain("timeout", timeout.Spawn),
 		},
 		words: map[reflect.Type]map[string]words{
@@ -97,9 +98,10 @@ func newCatalog() *catalog {
 			reflect.TypeFor[ratelimiter.Config](): {
 				"WarmUpFor": off, "MaxKeys": minus("none"), "MaxWaiting": none, "MaxWait": off,
 			},
-			reflect.TypeFor[constant]():       {"Wait": none},
-			reflect.TypeFor[retry.Config]():   {"MaxElapsed": off},
-			reflect.TypeFor[timeout.Config](): {"Quantile": off},
+			reflect.TypeFor[constant]():           {"Wait": none},
+			reflect.TypeFor[retry.BudgetConfig](): {"Ratio": minus("none"), "MinPerSecond": minus("none")},
+			reflect.TypeFor[retry.Config]():       {"MaxElapsed": off},
+			reflect.TypeFor[timeout.Config]():     {"Quantile": off},
 		},
 		texts: map[reflect.Type]text{
 			reflect.TypeFor[patterns.Mode]():       {pattern: `strict|leased(\([ ]*[0-9]+[ ]*(,[ ]*(` + duration + `)+[ ]*)?\))?`},
@@ -140,7 +142,7 @@ func newCatalog() *catalog {
 		},
 		leftOut: map[reflect.Type]bool{reflect.TypeFor[*retry.Overrides](): true, reflect.TypeFor[*retry.Budget](): true},
 		spoken: map[string]string{
-			"Off": "off", "NoQueue": "none", "NoKeys": "none", "Drained": "drained", "PerSample": "per-sample", "NeverFreeze": "never",
+			"Off": "off", "None": "none", "NoQueue": "none", "NoKeys": "none", "Drained": "drained", "PerSample": "per-sample", "NeverFreeze": "never",
 			"FailOpen": "fail-open", "FailClosed": "fail-closed", "TokenBucket": "token-bucket", "SlidingLog": "sliding-log",
 			"WarmUp": "warm-up", "FIFO": "fifo", "LIFO": "lifo", "AdaptiveLIFO": "adaptive-lifo", "CoDel": "codel",
 		},

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Changes are what a reload changed. Names are in the order of the file, or, where it no
-// longer has them, of the alphabet.
+// Changes are what a reload changed. Names are in the order of the file, those of guards that
+// share a budget last; names that it no longer has are in that of the alphabet.
 type Changes struct {
 	Spawned   []string // guards that are new, or were stopped by others
 	Changed   []Change // settings of guards, which kept their state

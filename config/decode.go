@@ -21,6 +21,7 @@ type section struct {
 	kind   kind
 	path   string
 	config any
+	refers string          // the name of a budget
 	spots  map[string]spot // by the name that a ConfigError has for a field
 	failed []string        // names of fields that could not be read
 }
@@ -47,6 +48,9 @@ func (d *decoder) read(n *node) {
 	d.structure(n, s.path, "", wire)
 	if len(d.faults.found) > before && len(s.failed) == 0 {
 		return // it is no section at all
+	}
+	if s.kind.refers != nil {
+		s.refers = s.kind.refers(wire.Interface())
 	}
 	config, err := s.kind.fold(wire.Interface())
 	s.config = config

@@ -195,6 +195,32 @@ func (f *File) readGuards(root *node, found *faults) map[string]Place {
 		(&decoder{f.reading.catalog, found, &g.section}).read(s.node)
 		f.guards = append(f.guards, g)
 	}
+	f.checkBudgets(names, found)
+	return names
+}
+
+// checkBudgets sees to it that what guards share is there.
+func (f *File) checkBudgets(names map[string]Place, found *faults) {
+	shared := f.shared()
+	for _, g := range f.guards {
+		if _, there := names[g.refers]; g.refers != "" && !shared[g.refers] {
+			at, problem := g.spots["Budget"], "is no guard of this file"
+			if there {
+				problem = "is no retrybudget"
+			}
+			found.add(at.Place, at.path, "%s %s", brief(g.refers), problem)
+		}
+	}
+}
+
+// shared returns the names of guards that are no parts of pipelines.
+func (f *File) shared() map[string]bool {
+	names := map[string]bool{}
+	for _, g := range f.guards {
+		if g.kind.shared {
+			names[g.name] = true
+		}
+	}
 	return names
 }
 
@@ -248,7 +274,7 @@ func (f *File) readPipelines(root *node, guards map[string]Place, found *faults)
 		found.add(n.Place, "pipelines", "is %v, not a mapping of names to lists of guards", n.shape)
 		return
 	}
-	l := &lines{faults: found, guards: guards, nodes: map[string]*node{}, state: map[string]progress{}, flat: map[string][]string{}}
+	l := &lines{faults: found, guards: guards, shared: f.shared(), nodes: map[string]*node{}, state: map[string]progress{}, flat: map[string][]string{}}
 	for _, e := range n.keys {
 		path := join("pipelines", brief(e.key))
 		if problem := badName(e.key); problem != "" {
@@ -272,6 +298,7 @@ func (f *File) readPipelines(root *node, guards map[string]Place, found *faults)
 type lines struct {
 	faults *faults
 	guards map[string]Place
+	shared map[string]bool
 	nodes  map[string]*node
 	state  map[string]progress
 	flat   map[string][]string // the guards of each, of its parts too
@@ -302,6 +329,9 @@ func (l *lines) lay(name string) {
 		switch {
 		case item.shape != scalar || !guard && !line:
 			l.faults.add(item.Place, path, "%s is no guard and no pipeline of this file (there are: %s)", brief(item.String()), l.known())
+			continue
+		case l.shared[item.text]:
+			l.faults.add(item.Place, path, "%s is shared by retries, and no part of a pipeline", brief(item.text))
 			continue
 		case guard:
 			l.flat[name] = append(l.flat[name], item.text)

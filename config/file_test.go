@@ -65,6 +65,7 @@ func sections() map[string]any {
 		"retry: { backoff: { constant: { wait: 0s } } }":                            retry.Config{Backoff: retry.Constant(0)},
 		"retry: { backoff: { constant: { wait: 1s, jitter: full } } }":              retry.Config{Backoff: retry.Constant(time.Second).FullJitter()},
 		"retry: { backoff: { decorrelated: { base: 1s, max: 1m } } }":               retry.Config{Backoff: retry.Decorrelated(time.Second, time.Minute)},
+		"retrybudget: { ratio: 0.1, min_per_second: none }":                         retry.BudgetConfig{Ratio: 0.1, MinPerSecond: retry.None},
 		"retry: { backoff: { smooth: { base: 1s, max: 1m } } }":                     retry.Config{Backoff: retry.Smooth(time.Second, time.Minute)},
 		"timeout: { per_attempt: 300ms, abandon: true, max_abandoned: 5 }":          timeout.Config{PerAttempt: 300 * time.Millisecond, Abandon: true, MaxAbandoned: 5},
 	}
@@ -172,6 +173,12 @@ func TestEveryFaultIsNamedWhereItIs(t *testing.T) {
 			`f:3:65: guards.b.retry.backoff.linear.jitter: "2" is not exact, full, equal, or a share above 0, up to 1`,
 			"f:4:26: guards.c.retry.backoff: smooth must wait for more than 0, or be constant",
 			"f:4:26: guards.c.retry.backoff: smooth must not end below where it begins",
+		}},
+		{"budgets that are none", "guards:\n  a: { retry: { budget: b } }\n  b: { bulkhead: {} }\n  c: { retry: { budget: d } }\n  e: { retrybudget: { ratio: 2 } }\npipelines:\n  p: [ b, e ]\n", []string{
+			"f:2:25: guards.a.retry.budget: b is no retrybudget",
+			"f:4:25: guards.c.retry.budget: d is no guard of this file",
+			"f:5:30: guards.e.retrybudget.ratio: 2 must be above 0, up to 1, or none",
+			"f:7:11: pipelines.p[1]: e is shared by retries, and no part of a pipeline",
 		}},
 		{"aliases", "guards:\n  a: &a { bulkhead: {} }\n  b: *a\n  c: { bulkhead: { <<: 1 } }\n", []string{
 			"f:2:6: guards.a: has an anchor, &a: each value is written where it is used",

@@ -15,6 +15,12 @@ type kind struct {
 	wire reflect.Type
 	// fold makes the Config of a wire, and checks it.
 	fold func(wire any) (config any, err error)
+	// refers returns the name of the budget that a wire shares; nil if the pattern has none.
+	refers func(wire any) string
+	// bind returns a Config that shares a budget.
+	bind func(config any, budget patterns.Guard) any
+	// shared guards are no parts of pipelines, but of other guards.
+	shared bool
 	// spawn starts a guard.
 	spawn func(guards *actors.Registry, name string, config any) (*running, error)
 }

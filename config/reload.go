@@ -85,8 +85,12 @@ func (s *Set) plan(f *File) (*plan, error) {
 		p.next.guards, p.next.pipelines = map[string]*member{}, map[string]*pipeline.Pipeline{}
 	}
 	found := &faults{}
-	for i := range f.guards {
-		p.guard(&f.guards[i], found)
+	for _, sharing := range []bool{false, true} { // what is shared comes before who shares it
+		for i := range f.guards {
+			if d := &f.guards[i]; (d.refers != "") == sharing {
+				p.guard(d, found)
+			}
+		}
 	}
 	p.removed()
 	return p, found.err()
@@ -115,7 +119,8 @@ func (p *plan) keep(d *declaration, was *member, found *faults) {
 		found.add(d.Place, d.path, "the guard that runs is a %s: give another pattern another name", was.kind.name)
 		return
 	}
-	if reflect.DeepEqual(d.config, was.config) {
+	fresh := d.refers != "" && slices.ContainsFunc(p.spawn, func(s *declaration) bool { return s.name == d.refers })
+	if reflect.DeepEqual(d.config, was.config) && d.refers == was.refers && !fresh {
 		return
 	}
 	each(was.validate(d.config), func(err error) { found.keep(d.fault(p.next.file.reading.catalog, err)) })
@@ -150,7 +155,7 @@ func (p *plan) carryOut(ctx context.Context) (err error) {
 		}
 	}()
 	for _, d := range p.spawn {
-		r, err := d.kind.spawn(p.set.registry, d.name, d.config)
+		r, err := d.kind.spawn(p.set.registry, d.name, p.next.configOf(d))
 		if err != nil {
 			return &Fault{Place: d.Place, Path: d.path, Problem: "cannot be started: " + err.Error(), Err: err}
 		}
@@ -162,7 +167,7 @@ func (p *plan) carryOut(ctx context.Context) (err error) {
 		return err
 	}
 	for i, c := range p.change {
-		if err := c.to.reconfigure(ctx, c.to.config); err != nil {
+		if err := c.to.reconfigure(ctx, p.next.configOf(&c.to.declaration)); err != nil {
 			fault := &Fault{Place: c.to.Place, Path: c.to.path, Problem: "cannot be changed: " + err.Error(), Err: err}
 			return errors.Join(fault, p.undo(ctx, p.change[:i+1]))
 		}
@@ -178,7 +183,7 @@ func (p *plan) undo(ctx context.Context, changes []change) error {
 	defer cancel()
 	var errs []error
 	for i, c := range slices.Backward(changes) {
-		if err := c.from.reconfigure(ctx, c.from.config); err != nil && i < len(changes)-1 {
+		if err := c.from.reconfigure(ctx, p.old.configOf(&c.from.declaration)); err != nil && i < len(changes)-1 {
 			errs = append(errs, &Fault{Place: c.from.Place, Path: c.from.path, Problem: "cannot be put back: " + err.Error(), Err: err})
 		}
 	}

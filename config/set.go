@@ -28,6 +28,14 @@ type generation struct {
 	pipelines map[string]*pipeline.Pipeline
 }
 
+// configOf is the Config of a guard, with the budget that it shares in g.
+func (g *generation) configOf(d *declaration) any {
+	if d.refers == "" {
+		return d.config
+	}
+	return d.kind.bind(d.config, g.guards[d.refers].guard)
+}
+
 // member is a guard of a Set.
 type member struct {
 	*running

@@ -396,3 +396,52 @@ func TestCallsGoOnWhileTheSetIsReloaded(t *testing.T) {
 		}
 	})
 }
+
+func TestRetriesShareTheBudgetThatTheyName(t *testing.T) {
+	const text = `
+guards:
+  again: { retry: { attempts: 2, backoff: { constant: { wait: 1ms } }, budget: few } }
+  few: { retrybudget: { ratio: none, min_per_second: 1 } }
+pipelines:
+  bank: [ again ]
+`
+	attempts := func(t *testing.T, s *Set) (n int) {
+		again, _ := s.Guard("again")
+		for range 100 {
+			_ = patterns.Run(t.Context(), again, func(context.Context) error { n++; return errors.New("down") })
+		}
+		return n
+	}
+	inSet(t, text, func(t *testing.T, guards *actors.Registry, s *Set, log *logbook) {
+		if n := attempts(t, s); n <= 100 || n >= 150 {
+			t.Errorf("with a budget of 10 there were %d attempts", n)
+		}
+		changes, err := s.Reload(t.Context(), replaced(t, text, ", budget: few", ""))
+		if err != nil || changes.String() != "changed again.budget: few → default" {
+			t.Errorf("%v, %v", changes, err)
+		}
+		if n := attempts(t, s); n != 200 {
+			t.Errorf("without a budget there were %d attempts", n)
+		}
+		few, _ := s.Guard("few")
+		if err := few.(interface{ Stop(context.Context) error }).Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if changes, err = s.Reload(t.Context(), mustParse(t, text)); err != nil || changes.String() != "spawned few; changed again.budget: default → few" {
+			t.Errorf("%v, %v", changes, err)
+		}
+		if n := attempts(t, s); n <= 100 || n >= 150 {
+			t.Errorf("with a new budget there were %d attempts", n)
+		}
+		few, _ = s.Guard("few")
+		if err := few.(interface{ Stop(context.Context) error }).Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if changes, err = s.Reload(t.Context(), mustParse(t, text)); err != nil || changes.String() != "spawned few" {
+			t.Errorf("%v, %v", changes, err)
+		}
+		if n := attempts(t, s); n <= 100 || n >= 150 {
+			t.Errorf("with a budget in place of the one that was stopped there were %d attempts", n)
+		}
+	})
+}

@@ -9,6 +9,32 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/retry"
 )
 
+// retrying is a section of a retry, in which a budget is a name.
+type retrying struct {
+	retry.Config
+	// Budget is the name of a retrybudget of this file, which all who name it share. Default none.
+	Budget string
+}
+
+func (r retrying) fold() (retry.Config, error) { return r.Config, nil }
+
+func retries() kind {
+	k := folded("retry", retry.Spawn, retrying.fold)
+	k.refers = func(wire any) string { return wire.(retrying).Budget }
+	k.bind = func(config any, budget patterns.Guard) any {
+		c := config.(retry.Config)
+		c.Budget = budget.(*retry.Budget)
+		return c
+	}
+	return k
+}
+
+func budgets() kind {
+	k := plain("retrybudget", retry.SpawnBudget)
+	k.shared = true
+	return k
+}
+
 // growth is a retry.Backoff as a file has it: backoff: { exponential: { base: 100ms, max: 10s } }
 type growth interface{ backoff() retry.Backoff }
 
