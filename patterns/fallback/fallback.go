@@ -123,7 +123,6 @@ func (f *Fallback[T]) Around(ctx context.Context, call patterns.Call) error {
 		return err
 	}
 	if err := f.Absent(); err != nil {
-		f.ends.Add(refused)
 		return f.terms.Rejected(err)
 	}
 	p := f.Plan().(*plan[T])

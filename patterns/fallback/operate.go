@@ -28,6 +28,7 @@ func (m *Machine[T]) Reconfigure(now patterns.Instant, c Config[T]) {
 	if c == old {
 		return
 	}
+	m.prune() // what was too old stays so
 	m.sweep = patterns.Never
 	m.adopt(c)
 	m.tell(ConfigChanged{

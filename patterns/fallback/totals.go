@@ -20,9 +20,8 @@ type Totals struct {
 	// Passed failed, and there was no fallback for them: the error was ignored, or was none that a
 	// step is for, or the function panicked.
 	Passed uint64
-	// HungUp ended with their caller's context, and Refused were never made, for want of
-	// the actor.
-	HungUp, Refused uint64
+	// HungUp ended with their caller's context.
+	HungUp uint64
 }
 
 // end is how a call ended. Callers count them: a message for each would cost more than the
@@ -36,7 +35,6 @@ const (
 	spent
 	passed
 	cancelled
-	refused
 	byStep // and so on
 	kinds  = byStep + MaxSteps
 )
@@ -53,7 +51,7 @@ func (c counting[T]) Snapshot(now patterns.Instant, counts patterns.Counts) Snap
 	s := c.Machine.Snapshot(now, counts)
 	s.Totals = Totals{
 		Succeeded: n[succeeded], LastGood: n[lastGood], LastStale: n[stale], Exhausted: n[spent], Passed: n[passed],
-		HungUp: n[cancelled], Refused: n[refused], ByStep: [MaxSteps]uint64(n[byStep:]),
+		HungUp: n[cancelled], ByStep: [MaxSteps]uint64(n[byStep:]),
 	}
 	for _, n := range n {
 		s.Calls += n

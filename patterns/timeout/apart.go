@@ -68,7 +68,7 @@ func (t *Timeout) run(w *work) {
 			if w.ending == panicked {
 				said = text(w.panicked)
 			}
-			t.forget(w, said)
+			t.forget(left{who: &w.stray, panic: said})
 		}
 	}()
 	w.err = w.fork.Try(&w.Context)
@@ -78,11 +78,6 @@ func (t *Timeout) run(w *work) {
 // abandon reports whether the caller may go. If not, the function has ended, or there is no
 // room for one more, or nobody to say so: what is not counted is not bounded.
 func (t *Timeout) abandon(w *work) bool {
-	select {
-	case <-w.done: // in time after all
-		return false
-	default:
-	}
 	room, err := t.Consult(context.Background(), leave{&w.stray})
 	if err == nil && room == true {
 		select {
@@ -92,16 +87,16 @@ func (t *Timeout) abandon(w *work) bool {
 		}
 	}
 	if errors.Is(err, actors.ErrFailed) || room == true {
-		t.forget(w, "")
+		t.forget(left{who: &w.stray, never: true})
 	}
 	return false
 }
 
 // forget tells the actor that a function that was left behind, or may have been, has ended.
 // A turn that fails may have heard of it or not, so it is told again, which changes nothing.
-func (t *Timeout) forget(w *work, said string) {
+func (t *Timeout) forget(q left) {
 	for {
-		if _, err := t.Consult(context.Background(), left{&w.stray, said}); !errors.Is(err, actors.ErrFailed) {
+		if _, err := t.Consult(context.Background(), q); !errors.Is(err, actors.ErrFailed) {
 			return
 		}
 	}

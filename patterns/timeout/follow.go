@@ -66,7 +66,11 @@ func (m *Machine) follow() {
 		m.review = m.hi.Add(m.cfg.Window / looks)
 	}
 	now, was := m.plan.limit, m.said
-	if m.hi < m.spoken || now < was+was/10 && now > was-was/10 {
+	switch {
+	case now < was+was/10 && now > was-was/10:
+		return
+	case m.hi < m.spoken:
+		m.review = min(m.review, m.spoken)
 		return
 	}
 	m.said, m.spoken = now, m.hi.Add(digest.Every)

@@ -136,6 +136,9 @@ func (m *Machine) ended(q *left) {
 		return
 	}
 	delete(m.strays, q.who)
+	if q.never {
+		m.left--
+	}
 	if q.panic != "" {
 		m.panics++
 		m.last = q.panic

@@ -60,7 +60,7 @@ func TestNoMoreAreLeftBehindThanMayBe(t *testing.T) {
 			},
 			"ends": func(t *rapid.T) {
 				who := rapid.SampledFrom(known).Draw(t, "who")
-				m.Consult(now, left{who, rapid.SampledFrom([]string{"", "p"}).Draw(t, "panic")})
+				m.Consult(now, left{who: who, panic: rapid.SampledFrom([]string{"", "p"}).Draw(t, "panic")})
 				delete(behind, who)
 			},
 			"time passes": func(t *rapid.T) {
@@ -114,6 +114,40 @@ func TestTheLimitForgetsByItself(t *testing.T) {
 	}
 }
 
+func TestTheLimitIsToldOnceASecond(t *testing.T) {
+	m := newTestMachine(adaptive)
+	q := samples{n: batch}
+	for range 2 {
+		m.Consult(1, &q)
+	}
+	if err := m.Operate(2, patterns.Operation{}); err != nil { // back to where it began, too soon to be told
+		t.Fatal(err)
+	}
+	var got []LimitChanged
+	for range 3 {
+		for e := range m.Drain() {
+			got = append(got, e.(LimitChanged))
+		}
+		if at := m.Wake(); at != patterns.Never {
+			m.Tick(at)
+		}
+	}
+	if len(got) != 2 || got[0].To != adaptive.Min || got[1].To != time.Second || got[1].At.Sub(got[0].At) != time.Second || m.Wake() != patterns.Never {
+		t.Errorf("%+v, and it wakes at %d", got, m.Wake())
+	}
+}
+
+func TestWhoDidNotLeaveWasNeverLeftBehind(t *testing.T) {
+	m := newTestMachine(Config{Abandon: true})
+	who := new(stray)
+	m.Consult(0, leave{who})
+	m.Consult(0, left{who: who, never: true})
+	m.Consult(0, left{who: who, never: true})
+	if s := m.Snapshot(0, patterns.Counts{}); s.Left != 0 || s.Abandoned != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestAConfigThatComesLaterKeepsWhatWasLearned(t *testing.T) {
 	m := newTestMachine(adaptive)
 	q := samples{n: batch}
@@ -146,8 +180,8 @@ func TestPanicsAreToldOnceASecondWithTheLast(t *testing.T) {
 	crash := func(now patterns.Instant, said string) {
 		who := new(stray)
 		m.Consult(now, leave{who})
-		m.Consult(now, left{who, said})
-		m.Consult(now, left{who, said}) // heard already
+		m.Consult(now, left{who: who, panic: said})
+		m.Consult(now, left{who: who, panic: said}) // heard already
 	}
 	crash(0, "one")
 	crash(5, "two")

@@ -35,6 +35,7 @@ type (
 	left struct {
 		who   *stray
 		panic string // what it panicked with, if it did
+		never bool   // its caller did not leave after all
 	}
 )
 

@@ -235,7 +235,7 @@ func TestATimeoutInsideItselfIsOneTimeout(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if s := snapshot(t, g); s.TimedOut != 1 {
+		if s := snapshot(t, g); s.Totals != (Totals{Calls: 2, TimedOut: 1, HungUp: 1}) {
 			t.Errorf("%+v", s.Totals)
 		}
 	})
@@ -431,7 +431,7 @@ func TestAFunctionThatEndsAtTheDeadlineIsAnsweredOnce(t *testing.T) {
 				t.Fatalf("%d, %v", v, err)
 			}
 			synctest.Wait()
-			if s := snapshot(t, g); s.Abandoned != 0 {
+			if s := snapshot(t, g); s.Abandoned != 0 || s.Left != s.TimedOut {
 				t.Fatalf("%+v", s)
 			}
 		}
