@@ -445,3 +445,48 @@ pipelines:
 		}
 	})
 }
+
+func TestAGuardThatFailsWhileItIsChangedRefusesTheReload(t *testing.T) {
+	inSet(t, bank, func(t *testing.T, guards *actors.Registry, s *Set, log *logbook) {
+		payments, _ := circuitbreaker.Get(guards, "payments")
+		rooms, _ := bulkhead.Get(guards, "rooms")
+		actorstest.Crash(t, payments, actorstest.At(actors.Reconfigure{}))
+		next := replaced(t, bank, "max_concurrent: 2", "max_concurrent: 7", "30s", "1m")
+		if _, err := s.Reload(t.Context(), next); !errors.Is(err, actors.ErrFailed) {
+			t.Errorf("%v", err)
+		}
+		if snapshot, _ := rooms.Snapshot(t.Context()); snapshot.Limit != 2 {
+			t.Errorf("the guard before it has a limit of %d", snapshot.Limit)
+		}
+		if _, err := s.Reload(t.Context(), next); err != nil {
+			t.Errorf("once it was restarted: %v", err)
+		}
+		if snapshot, _ := rooms.Snapshot(t.Context()); snapshot.Limit != 7 {
+			t.Errorf("then the limit is %d", snapshot.Limit)
+		}
+	})
+}
+
+func TestAGuardThatWasGivenUpRefusesToBeChangedUntilItIsStopped(t *testing.T) {
+	inSet(t, bank, func(t *testing.T, guards *actors.Registry, s *Set, log *logbook) {
+		payments, _ := circuitbreaker.Get(guards, "payments")
+		actorstest.Crash(t, payments, actorstest.At(actors.Acquire{}), actorstest.Times(100))
+		for range 100 {
+			_, _ = payments.Acquire(t.Context())
+		}
+		if payments.Unguarded() == 0 {
+			t.Fatal("it was not given up")
+		}
+		next := replaced(t, bank, "max_concurrent: 2", "max_concurrent: 7", "30s", "1m")
+		if _, err := s.Reload(t.Context(), next); !errors.Is(err, actors.ErrUnavailable) {
+			t.Errorf("%v", err)
+		}
+		if err := payments.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		changes, err := s.Reload(t.Context(), next)
+		if err != nil || changes.String() != "spawned payments; changed rooms.max_concurrent: 2 → 7; pipelines inner, bank" {
+			t.Errorf("%v, %v", changes, err)
+		}
+	})
+}
