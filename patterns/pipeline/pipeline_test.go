@@ -438,6 +438,7 @@ func (q *quiet) Terms() *patterns.Terms { return q.terms }
 func (q *quiet) Acquire(context.Context) (patterns.Permit, error) {
 	return patterns.NewPermit(q, 1, 0), nil
 }
+
 func (q *quiet) AcquireFor(context.Context, patterns.Request) (patterns.Permit, error) {
 	return patterns.NewPermit(q, 1, 0), nil
 }
