@@ -42,7 +42,11 @@ func (c *chaos) chance(n int) bool { return c.random.Load() && rand.IntN(n) == 0
 func (c *chaos) worker() *actor.Props {
 	opts := []actor.PropsOption{}
 	if c.ours {
-		opts = append(opts, actor.WithMailbox(mailbox.Producer(mailbox.Config{Capacity: 100})))
+		box := c.box
+		if box == nil {
+			box = mailbox.Producer(mailbox.Config{Capacity: 100})
+		}
+		opts = append(opts, actor.WithMailbox(box))
 	}
 	return actor.PropsFromProducer(func() actor.Actor {
 		if c.chance(500) {
@@ -165,7 +169,7 @@ func (c *chaos) request(answers *sync.WaitGroup, pid *actor.PID, msg any) {
 			c.failed.Add(1)
 		case errors.Is(u, patterns.ErrRejected):
 			c.away.Add(1)
-		case errors.Is(u, mailbox.ErrFull):
+		case errors.Is(u, mailbox.ErrFull), errors.Is(u, mailbox.ErrEvicted):
 			c.full.Add(1)
 		case errors.Is(u, mailbox.ErrStopped):
 			c.stopped.Add(1)

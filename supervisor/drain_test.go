@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/bulwark-go/bulwark/mailbox"
 )
 
 // ends notes in which order actors stop.
@@ -26,7 +24,7 @@ type ends struct {
 func (k *kit) slow(e *ends, name string, children ...spawn) *actor.Props {
 	opts := []actor.PropsOption{}
 	if k.ours {
-		opts = append(opts, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))
+		opts = append(opts, k.mailbox())
 	}
 	return actor.PropsFromFunc(func(c actor.Context) {
 		switch msg := c.Message().(type) {

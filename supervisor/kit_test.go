@@ -33,7 +33,8 @@ type kit struct {
 	logs   []string // level and message of what was logged at Warn or above
 	doom   bool     // the logger panics
 
-	ours bool // actors have a mailbox of ours
+	ours bool                  // actors have a mailbox of ours
+	box  actor.MailboxProducer // which; nil is the plain one
 }
 
 // bubble runs f with an actor system of its own in fake time.
@@ -69,7 +70,7 @@ func bubble(t *testing.T, f func(k *kit)) {
 }
 
 // bubbles runs f with actors that have proto.actor's mailboxes, and with such that have
-// ours.
+// ours, plain or with all that a user may ask for.
 //
 //bulwark:bubble
 func bubbles(t *testing.T, f func(k *kit)) {
@@ -80,6 +81,22 @@ func bubbles(t *testing.T, f func(k *kit)) {
 	t.Run("ours", func(t *testing.T) {
 		bubble(t, func(k *kit) { k.ours = true; f(k) })
 	})
+	t.Run("ours, with lanes and the like", func(t *testing.T) {
+		bubble(t, func(k *kit) {
+			k.ours, k.box = true, mailbox.MustNew(
+				mailbox.Capacity(100), mailbox.OnFull(mailbox.DropLowest), mailbox.Lanes(mailbox.Priority, 1, 1, 1, 1, 4, 4, 4, 16),
+				mailbox.WaterMarks(10, 90), mailbox.CoDel(time.Hour, 2*time.Hour), mailbox.NewestFirst(), mailbox.TTL(24*time.Hour))
+			f(k)
+		})
+	})
+}
+
+// mailbox is the one of ours that actors have.
+func (k *kit) mailbox() actor.PropsOption {
+	if k.box != nil {
+		return actor.WithMailbox(k.box)
+	}
+	return actor.WithMailbox(mailbox.Producer(mailbox.Config{}))
 }
 
 func (k *kit) Enabled(context.Context, slog.Level) bool { return true }
@@ -182,7 +199,7 @@ type spawn struct {
 // told, starts children when it starts, and panics when told so.
 func (k *kit) actorOf(name string, children []spawn, opts ...actor.PropsOption) *actor.Props {
 	if k.ours {
-		opts = append([]actor.PropsOption{actor.WithMailbox(mailbox.Producer(mailbox.Config{}))}, opts...)
+		opts = append([]actor.PropsOption{k.mailbox()}, opts...)
 	}
 	return actor.PropsFromFunc(func(c actor.Context) {
 		switch msg := c.Message().(type) {

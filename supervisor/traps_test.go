@@ -60,7 +60,7 @@ func TestTrap1ARequestMayAnswerForItself(t *testing.T) {
 			}
 		})
 		if k.ours {
-			props.Configure(actor.WithMailbox(mailbox.Producer(mailbox.Config{})))
+			props.Configure(k.mailbox())
 		}
 		k.root(k.actorOf("boss", []spawn{{props, "a"}}, must(k.t, Config{})), "boss")
 		if got := k.answered(k.ask("boss/a", explaining{})); got != "sorry: "+mailbox.ErrPanicked.Error() {

@@ -103,7 +103,7 @@ func (s *shop) packer() (*actor.Props, error) {
 
 // answering returns props of an actor whose mailbox answers for it when it does not.
 func answering(produce actor.Producer, opts ...actor.PropsOption) *actor.Props {
-	return actor.PropsFromProducer(produce, append(opts, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))...)
+	return actor.PropsFromProducer(produce, append(opts, actor.WithMailbox(mailbox.MustNew()))...)
 }
 
 func (s *shop) close(ctx context.Context) error {

@@ -31,7 +31,7 @@ func guardedDesk(newDesk actor.Producer, limiter patterns.Guard) (*actor.Props, 
 	if err != nil {
 		return nil, err // names every bad field
 	}
-	desk := actor.PropsFromProducer(newDesk, orders.Guard, actor.WithMailbox(mailbox.Producer(mailbox.Config{})))
+	desk := actor.PropsFromProducer(newDesk, orders.Guard, actor.WithMailbox(mailbox.MustNew()))
 	// endregion
 	return desk, nil
 }
@@ -93,7 +93,7 @@ type mail struct{}
 func packersPool(ctx context.Context, guards *actors.Registry, newPacker actor.Producer) error {
 	// region: middleware-pool
 	packers, err := pool.Spawn(guards, "packers",
-		actor.PropsFromProducer(newPacker, actor.WithMailbox(mailbox.Producer(mailbox.Config{Capacity: 100}))),
+		actor.PropsFromProducer(newPacker, actor.WithMailbox(mailbox.MustNew(mailbox.Capacity(100)))),
 		pool.Config{
 			Size:    8,
 			Timeout: 2 * time.Second,
