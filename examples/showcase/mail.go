@@ -42,8 +42,13 @@ type mail struct {
 type (
 	letter struct{ priority patterns.Priority }
 	sent   struct{}
-	news   struct{}
 )
+
+// post gives the office something to send. From now on it has to be answered.
+func (m *mail) post(root *actor.RootContext, p patterns.Priority) {
+	m.asked.Add(1)
+	root.Send(m.office, letter{p})
+}
 
 func openMail(ctx context.Context, system *actor.ActorSystem, p plan) (m *mail, err error) {
 	m = &mail{plan: p}
@@ -100,11 +105,7 @@ func (m *mail) send(c actor.Context) {
 func (m *mail) hand(c actor.Context) {
 	switch msg := c.Message().(type) {
 	case letter:
-		m.asked.Add(1)
 		c.Request(m.mailer, msg)
-	case news:
-		m.asked.Add(1)
-		c.Request(m.mailer, letter{patterns.Background})
 	case sent:
 		m.sent.Add(1)
 	case mailbox.Undelivered:
@@ -138,7 +139,7 @@ func (m *mail) run(ctx context.Context, root *actor.RootContext) {
 			return
 		case <-tick.C:
 		}
-		root.Send(m.office, news{})
+		m.post(root, patterns.Background) // a newsletter
 		if s, err := mailbox.StatsOf(ctx, root, m.mailer); err == nil {
 			m.deepest.Store(max(m.deepest.Load(), int64(s.MaxDepth)))
 		}

@@ -113,7 +113,7 @@ func (r *record) play(ctx context.Context, root *actor.RootContext, results chan
 	})
 	crowd(ctx, r.shop, r.plan, func(x result) {
 		if x.end == served {
-			root.Send(r.mail.office, letter{x.priority})
+			r.mail.post(root, x.priority)
 		}
 		results <- x
 	})
