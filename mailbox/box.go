@@ -68,7 +68,6 @@ type errands struct {
 // end unlocks mu and runs the errands.
 func (b *box) end(e *errands) {
 	b.mu.Unlock()
-	b.m.depth.Add(-int64(len(e.refuse)))
 	for _, g := range e.refuse {
 		b.m.refuse(g.msg, g.reason)
 	}
@@ -226,8 +225,10 @@ func (b *box) dropped(it item, why shelf.Why, e *errands) {
 	b.left(&it)
 }
 
-// left notes that an item has left the shelf.
+// left notes that an item has left the shelf, so that there are never more than may be. b.mu
+// is held.
 func (b *box) left(it *item) {
+	b.m.depth.Add(-1)
 	if p := it.Message.from; p != nil {
 		p.queued--
 		b.restock(p)
@@ -245,6 +246,7 @@ func (b *box) pop() (letter, bool) {
 		it, ok = b.shelf.Pop(now, drop)
 	}
 	if ok {
+		b.m.tally.maxDepth = max(b.m.tally.maxDepth, b.m.depth.Load())
 		b.left(&it)
 	}
 	b.vacated(now, &e)
@@ -312,7 +314,7 @@ func (m *Combining) serveShelved() {
 		}
 		m.word.Or(ordinaryWaits)
 	}
-	m.fetched()
+	m.tally.fetched()
 	m.serveMessage(l.msg, l.passes, 0)
 }
 

@@ -215,10 +215,7 @@ func (m *Combining) serveTaken() {
 		}
 		m.word.Or(ordinaryWaits)
 	}
-	m.tally.queued++
-	if m.tally.onHanded {
-		m.tally.handed++
-	}
+	m.tally.fetched()
 	m.serveMessage(s.msg, s.passes, s.deadline)
 }
 
@@ -236,10 +233,7 @@ func (m *Combining) serveRun() (served bool) {
 	}()
 	for m.word.Load() == running|ordinaryWaits && q.took != nil && q.took.slips[q.took.at].deadline == 0 {
 		s, _ := q.pop()
-		m.tally.queued++
-		if m.tally.onHanded {
-			m.tally.handed++
-		}
+		m.tally.fetched()
 		msg, in, served = s.msg, true, true
 		m.begin()
 		m.invoker.InvokeUserMessage(msg)

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -416,4 +417,31 @@ func TestADeadlineThatFailsCostsNoMessage(t *testing.T) {
 		onGoroutine(func() { w.send(pid, brief{do: exitGoroutine}) })
 		w.settled("served")
 	})
+}
+
+// Posters that make room by dropping others, and a turn that takes what there is, never have
+// more queued than may be, and never say so.
+func TestNoMoreAreQueuedThanMayBeHoweverManyPost(t *testing.T) {
+	const capacity, posters, each = 10, 4, 3000
+	for name, full := range map[string]Policy{"oldest": DropOldest, "lowest": DropLowest} {
+		t.Run(name, func(t *testing.T) {
+			system := quietSystem()
+			defer system.Shutdown()
+			box := MustNew(Capacity(capacity), OnFull(full), Lanes(func(msg any) int { return msg.(int) % 3 }))
+			pid := system.Root.Spawn(actor.PropsFromFunc(func(actor.Context) {}, actor.WithMailbox(box)))
+			var all sync.WaitGroup
+			for p := range posters {
+				all.Go(func() {
+					for i := range each {
+						system.Root.Send(pid, p+i)
+					}
+				})
+			}
+			all.Wait()
+			s, err := StatsOf(t.Context(), system.Root, pid)
+			if err != nil || s.MaxDepth > capacity || s.MaxDepth == 0 {
+				t.Errorf("%d were queued, %v", s.MaxDepth, err)
+			}
+		})
+	}
 }

@@ -117,10 +117,7 @@ func (m *Combining) serveUser(n *Node, lane Lane) {
 func (m *Combining) fetched() {
 	depth := m.depth.Add(-1) + 1
 	m.tally.maxDepth = max(m.tally.maxDepth, depth)
-	m.tally.queued++
-	if m.tally.onHanded {
-		m.tally.handed++
-	}
+	m.tally.fetched()
 }
 
 // mayServe says why a message, about to be served, must not be, or whether it is a gate

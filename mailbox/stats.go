@@ -19,6 +19,14 @@ type tally struct {
 	lastAt    int64
 }
 
+// fetched counts a message that was taken out of a queue.
+func (t *tally) fetched() {
+	t.queued++
+	if t.onHanded {
+		t.handed++
+	}
+}
+
 // Stats says how a mailbox is doing.
 type Stats struct {
 	// Spot counts the turns that posters took on the spot.
