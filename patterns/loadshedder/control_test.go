@@ -237,6 +237,15 @@ func TestWhatHadNobodyShedDoesNotHoldUpTheRecovery(t *testing.T) {
 			observe(s, o)
 			s.Pass(250 * ms)
 		}
+		for _, memory := range []float64{1, 0.1} { // a former overload, of something else, is forgotten
+			for range 60 {
+				observe(s, read(Memory, memory))
+				s.Pass(250 * ms)
+			}
+		}
+		if s.M.control.admit != 1 {
+			t.Fatalf("still admits %v", s.M.control.admit)
+		}
 		for range 40 {
 			tell(1)
 		}
@@ -267,6 +276,29 @@ func TestWhatDoesNotCountYetOnlyKeepsTheShare(t *testing.T) {
 	s.run("+1ms cpu=0.95 +500ms cpu=0.95")
 	if s.M.control.admit != before || before >= 1 {
 		t.Errorf("admits %v, before %v", s.M.control.admit, before)
+	}
+}
+
+// Nor does it grow while another signal is above its threshold, though that does not count
+// yet either.
+func TestWhatAnotherSignalIsAboutToShedIsNotAdmitted(t *testing.T) {
+	h := newHost(t, with(eyes, func(c *Config) { c.Memory, c.RaiseAfter = 0.8, sec }))
+	tell := func(cpu, memory float64) {
+		observe(h, Observation{Readings: []Reading{{Signal: CPU, Value: cpu}, {Signal: Memory, Value: memory}}})
+		h.Pass(100 * ms)
+	}
+	for range 20 {
+		tell(1, 0.1)
+	}
+	for range 2 { // and off
+		tell(0.1, 0.1)
+	}
+	before := h.M.control.admit
+	for range 5 {
+		tell(0.1, 0.9)
+	}
+	if h.M.control.admit != before || before >= 1 {
+		t.Errorf("admits %v, before %v", h.M.control.admit, before)
 	}
 }
 

@@ -141,3 +141,22 @@ func TestLeasesSurviveAReconfigure(t *testing.T) {
 }
 
 func second(n int) patterns.Instant { return patterns.Instant(n) * patterns.Instant(sec) }
+
+// What is lent runs out at its time, and the bucket fills up from then on, however late
+// somebody looks.
+func TestLeasesRunOutAtTheirTimeHoweverLateSomebodyLooks(t *testing.T) {
+	for _, at := range []time.Duration{150, 200, 250, 399, 401, 420, 450, 700} {
+		watched, late := newTestMachine(leased(per(100, sec))), newTestMachine(leased(per(100, sec)))
+		for _, m := range []*Machine{watched, late} {
+			m.Lease(0, 20)
+		}
+		for now := range at {
+			watched.Tick(patterns.Instant(now * ms))
+		}
+		now := patterns.Instant(at * ms)
+		want, got := watched.Peek(now, request("", 1)).Remaining, late.Peek(now, request("", 1)).Remaining
+		if got != want {
+			t.Errorf("after %d ms %d are left, and %d if nobody looked before", at, want, got)
+		}
+	}
+}
