@@ -1,8 +1,11 @@
 package actors_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -258,6 +261,22 @@ func TestWhatIsToldIsNotWaitedFor(t *testing.T) {
 		}
 		if g.Plan() != nil {
 			t.Error("has a plan, and is no Planner")
+		}
+	})
+}
+
+func TestWhatWasToldAndNotTakenIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		g := spawnDesk(t, actorstest.NewRegistry(t, actors.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), deskConfig{Limit: 1})
+		g.occupied(t, func() {
+			if err := g.Tell(struct{}{}); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if got := log.String(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "not taken") || !strings.Contains(got, "guard=desk") {
+			t.Errorf("logged %q", got)
 		}
 	})
 }

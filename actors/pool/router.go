@@ -226,7 +226,7 @@ func (r *router) done(j *job, reply any, end errands.End) {
 		r.reply(j, reply)
 		return
 	}
-	_, _ = attempts.Settle(j.to.judged, j.permit, reply)
+	_, _ = attempts.Settle(j.to.judged, j.permit, reply) // the reply goes to the requester as it is
 	r.seen.Answered++
 	r.reply(j, reply)
 }

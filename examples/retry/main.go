@@ -65,7 +65,7 @@ func flaky(ctx context.Context, guards *actors.Registry) error {
 	fmt.Println("A bank that fails twice.")
 	b := &bank{failures: 2}
 	err = patterns.Run(ctx, again, b.charge)
-	fmt.Printf("after %d calls:     %v\n", b.calls, err)
+	fmt.Printf("after %d calls:     answered (%v)\n", b.calls, err == nil)
 
 	fmt.Println("\nA caller that has 550 ms: the waits would take 100, 200 and 300.")
 	hurried, cancel := context.WithTimeout(ctx, 550*time.Millisecond)
@@ -95,7 +95,11 @@ func outage(ctx context.Context, guards *actors.Registry) error {
 			_ = patterns.Run(ctx, again, b.charge)
 		}
 		s, _ := again.Snapshot(ctx)
-		fmt.Printf("with a budget %-5t it gets %d calls, of which %d are retries\n", cfg.Budget != nil, b.calls, s.Retries)
+		with := "without"
+		if cfg.Budget != nil {
+			with = "with"
+		}
+		fmt.Printf("%-7s a budget it gets %d calls, of which %d are retries\n", with, b.calls, s.Retries)
 	}
 	return nil
 }
