@@ -114,6 +114,8 @@ func (m *Machine) Failed(now patterns.Instant, f Failure) {
 	case f.Verdict == Escalate:
 		m.giveUp(c, CauseDecided)
 	case c.down: // it was taken along, or failed though it was suspended: it is restarted anyway
+	case f.Unspawned: // there is nobody to resume, and nobody who has yet to see anything
+		m.mend(c, f.U)
 	case c.barrier > m.settled: // it failed before it saw the restart that it was sent
 	case f.Verdict == Resume && c.state != HalfOpen:
 		m.effect(Effect{Do: DoResume, Child: c.id})
