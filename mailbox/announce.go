@@ -10,13 +10,13 @@ import (
 const announceEvery = time.Second
 
 // alert sees to it that what was counted is announced. Whoever sets alerted starts the
-// one chain of timers that there may be.
+// one chain of goroutines and timers that there may be.
 func (b *box) alert() {
 	if b.m.word.Load()&unopened != 0 { // nobody knows yet whose mailbox this is
 		return
 	}
 	if !b.alerted.Load() && b.alerted.CompareAndSwap(false, true) {
-		time.AfterFunc(0, b.announce)
+		go b.announce()
 	}
 }
 

@@ -23,7 +23,7 @@ func (b *box) pressed(e *errands) {
 	}
 	if m.high != m.said && !m.telling {
 		m.telling = true
-		time.AfterFunc(0, b.tellPressure)
+		go b.tellPressure()
 	}
 }
 
