@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 )
 
 // ErrPolicy is returned by Acquire of a guard that decides around whole calls: it has no
@@ -18,6 +19,22 @@ type Policy interface {
 	// Around makes the attempts that it sees fit to, and returns the error that the caller
 	// gets; without one, call has the result. It runs on the caller's goroutine.
 	Around(ctx context.Context, call Call) error
+}
+
+// Optimist is a Policy that has next to nothing to do with a call that succeeds at once. Do
+// makes the first attempt of such calls itself, and makes a Call of one only when it failed.
+// All of it runs on the caller's goroutine.
+type Optimist interface {
+	Policy
+	// Begin is told of a call that is about to be made. What it returns is for GoOn; false
+	// means that the whole call has to go through Around.
+	Begin(ctx context.Context) (began time.Time, ok bool)
+	// Passed is told of one whose first attempt returned no error.
+	Passed()
+	// GoOn is handed one whose first attempt returned err, and does what Around would.
+	GoOn(ctx context.Context, began time.Time, call Call, err error) error
+	// Unwound is told of one that panicked or ended its goroutine.
+	Unwound()
 }
 
 // Call is a guarded function, together with room for its result. It is used by one
@@ -83,8 +100,32 @@ type guarded[T any] struct {
 }
 
 func around[T any](ctx context.Context, p Policy, r Request, fn func(context.Context) (T, error)) (T, error) {
+	if o, ok := p.(Optimist); ok {
+		if began, ok := o.Begin(ctx); ok {
+			return begun(ctx, o, began, r, fn)
+		}
+	}
 	c := &guarded[T]{fn: fn, request: r}
 	err := p.Around(ctx, c)
+	return c.result, err
+}
+
+// begun makes the first attempt.
+func begun[T any](ctx context.Context, o Optimist, began time.Time, r Request, fn func(context.Context) (T, error)) (v T, err error) {
+	ended := false
+	defer func() {
+		if !ended {
+			o.Unwound()
+		}
+	}()
+	if v, err = fn(ctx); err == nil {
+		ended = true
+		o.Passed()
+		return v, nil
+	}
+	c := &guarded[T]{fn: fn, request: r, result: v, began: true}
+	err = o.GoOn(ctx, began, c, err)
+	ended = true
 	return c.result, err
 }
 

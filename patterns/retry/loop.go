@@ -14,30 +14,48 @@ import (
 
 // Around implements patterns.Policy.
 func (r *Retry) Around(ctx context.Context, call patterns.Call) error {
-	c := r.config()
-	if c.Budget != nil {
-		c.Budget.Count()
-	}
-	var began time.Time
-	if c.MaxElapsed > 0 {
-		began = time.Now()
-	}
+	began := r.begin()
 	ended := false
 	defer func() {
 		if !ended {
-			r.tallies.Add(kindPanicked)
+			r.Unwound()
 		}
 	}()
 	err := call.Try(ctx)
 	if err == nil && r.judge == nil {
 		ended = true
-		r.tallies.Add(kindFirst)
+		r.Passed()
 		return nil
 	}
-	err = r.goOn(ctx, call, began, err)
+	err = r.GoOn(ctx, began, call, err)
 	ended = true
 	return err
 }
+
+// Begin implements patterns.Optimist.
+func (r *Retry) Begin(context.Context) (began time.Time, ok bool) {
+	if r.judge != nil { // which may have something against the result
+		return began, false
+	}
+	return r.begin(), true
+}
+
+func (r *Retry) begin() (began time.Time) {
+	c := r.config()
+	if c.Budget != nil {
+		c.Budget.Count()
+	}
+	if c.MaxElapsed > 0 {
+		began = time.Now()
+	}
+	return began
+}
+
+// Passed implements patterns.Optimist.
+func (r *Retry) Passed() { r.tallies.Add(kindFirst) }
+
+// Unwound implements patterns.Optimist.
+func (r *Retry) Unwound() { r.tallies.Add(kindPanicked) }
 
 func (r *Retry) config() *Config { return r.Plan().(*Config) }
 
@@ -55,8 +73,8 @@ type course struct {
 	delays   [MaxOverrides + 1]delay.Course
 }
 
-// goOn judges the first attempt, which ended with err, and makes the others.
-func (r *Retry) goOn(ctx context.Context, call patterns.Call, began time.Time, err error) error {
+// GoOn implements patterns.Optimist: it judges the first attempt and makes the others.
+func (r *Retry) GoOn(ctx context.Context, began time.Time, call patterns.Call, err error) error {
 	s := course{Retry: r, ctx: ctx, call: call, began: began, attempts: 1}
 	for {
 		c := r.config()

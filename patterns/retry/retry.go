@@ -24,8 +24,8 @@ type Retry struct {
 }
 
 var (
-	_ patterns.Guard  = (*Retry)(nil)
-	_ patterns.Policy = (*Retry)(nil)
+	_ patterns.Guard    = (*Retry)(nil)
+	_ patterns.Optimist = (*Retry)(nil)
 )
 
 // Spawn starts a retry named name. The error names every bad field of cfg.
