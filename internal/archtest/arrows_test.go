@@ -43,6 +43,7 @@ var layers = []layer{
 	{"patterns/loadshedder/sampler", []string{patterns, patterns + "/internal/...", "github.com/shirou/gopsutil/v3/..."}},
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
 	{"patterns/pipeline", []string{patterns}},
+	{"patterns/ratelimiter/redis/internal/store", []string{patterns + "/internal/rate", "github.com/redis/go-redis/v9"}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
 	{"actors/internal/attempts", []string{actors, patterns}},
