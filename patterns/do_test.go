@@ -53,6 +53,8 @@ func TestDoReportsHowTheFunctionEnded(t *testing.T) {
 	cancel()
 	late, stop := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer stop()
+	outrun, end := context.WithCancelCause(t.Context())
+	end(patterns.ErrOutrun)
 	judged := func(rules ...patterns.Rule) *patterns.Terms {
 		return &patterns.Terms{Judge: patterns.NewJudge(rules...)}
 	}
@@ -72,6 +74,9 @@ func TestDoReportsHowTheFunctionEnded(t *testing.T) {
 		{"somebody else's cancellation is a failure", t.Context(), nil, 0, context.Canceled, patterns.Failure},
 		{"a failure after the caller cancelled is a failure", cancelled, nil, 0, errBank, patterns.Failure},
 		{"a deadline that passed is a failure", late, nil, 0, context.DeadlineExceeded, patterns.Failure},
+		{"an attempt that was outrun teaches nothing, whatever it says", outrun, nil, 0, errBank, patterns.Ignored},
+		{"nor does it with a judge", outrun, judged(patterns.FailOn(errBank)), 0, errBank, patterns.Ignored},
+		{"one that succeeded all the same is a success", outrun, nil, 7, nil, patterns.Success},
 		{"a judge without rules judges as without a judge", t.Context(), judged(nil), 0, errBank, patterns.Failure},
 		{"FailOn counts what it names", t.Context(), judged(patterns.FailOn(errBank)), 0, fmt.Errorf("%w", errBank), patterns.Failure},
 		{"FailOn ignores the rest", t.Context(), judged(patterns.FailOn(errBank)), 0, errors.New("else"), patterns.Ignored},

@@ -24,6 +24,10 @@ var (
 	// ErrCallTimeout is the cause of the context of a call that outlived the guard's
 	// own per-call timeout.
 	ErrCallTimeout = errors.New("call timeout")
+
+	// ErrOutrun is the cause of the context of an attempt that nobody waits for any more,
+	// because another attempt of the same call has ended it.
+	ErrOutrun = errors.New("outrun by another attempt")
 )
 
 // RetryAfter returns how long to wait before trying again, if some error in err's

@@ -7,8 +7,8 @@ import (
 )
 
 // Classify is the default judgement of a call that returned err under ctx: nil is
-// Success; the caller's own cancellation and the refusal of an inner guard are
-// Ignored; everything else is Failure. A deadline that passed is a Failure: the
+// Success; the caller's own cancellation, the refusal of an inner guard and the error of
+// an attempt that was outrun are Ignored; everything else is Failure. A deadline that passed is a Failure: the
 // dependency was too slow.
 func Classify(ctx context.Context, err error) Outcome {
 	switch {
@@ -16,16 +16,23 @@ func Classify(ctx context.Context, err error) Outcome {
 		return Success
 	case errors.Is(err, ErrRejected):
 		return Ignored
-	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled), outrun(ctx):
 		return Ignored
 	}
 	return Failure
 }
 
+// outrun reports whether the attempt was cancelled because another one was faster. What it
+// then returned, in whatever words, says nothing about what it called.
+func outrun(ctx context.Context) bool {
+	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrOutrun)
+}
+
 // Judge decides the Outcome of a call from its error and its result. Its rules
 // run on the caller's goroutine, in the order result, ignore, predicate, fail. A
 // rule that panics makes the call a Failure, and the caller still gets its own
-// result and error. A nil Judge judges as Classify. A Judge is immutable.
+// result and error. The error of an attempt that was outrun is Ignored, whatever the
+// rules. A nil Judge judges as Classify. A Judge is immutable.
 type Judge struct {
 	result    func(any) Outcome
 	ignore    []func(error) bool
@@ -110,6 +117,8 @@ func judge[T any](ctx context.Context, j *Judge, v T, err error) (o Outcome) {
 func (j *Judge) judgeError(ctx context.Context, err error) Outcome {
 	matches := func(rule func(error) bool) bool { return rule(err) }
 	switch {
+	case outrun(ctx):
+		return Ignored
 	case slices.ContainsFunc(j.ignore, matches):
 		return Ignored
 	case j.predicate != nil:

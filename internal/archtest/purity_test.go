@@ -39,10 +39,10 @@ var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
 // mailbox/, and what they share.
 // The package patterns itself is the shared words, with Do and its context, and pipeline
 // is Do in the order of several guards. A lazycontext is a context, which has a clock, and
-// is part of the handles that are policies.
+// apart makes calls; they are parts of the handles that are policies.
 func pure(s *source) bool {
 	switch {
-	case s.test(), helpsTests(s.dir()), s.under("patterns/internal/lazycontext"):
+	case s.test(), helpsTests(s.dir()), s.under("patterns/internal/lazycontext"), s.under("patterns/internal/apart"):
 		return false
 	case s.under("patterns/internal"), supervision(s), s.under("internal/codel"), s.under("internal/growth"), s.under("mailbox/internal"):
 		return true

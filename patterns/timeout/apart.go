@@ -3,17 +3,16 @@ package timeout
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/internal/apart"
 	"github.com/bulwark-go/bulwark/patterns/internal/lazycontext"
 )
 
 // apart makes a call on a goroutine of its own, and leaves it there once the time is over.
 func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error {
-	w := &work{fork: call.Fork(), claim: make(chan struct{}, 1), done: make(chan struct{})}
+	w := &work{Attempt: apart.Attempt{Fork: call.Fork()}, claim: make(chan struct{}, 1), done: make(chan struct{})}
 	begin(ctx, &w.Context, p)
 	go t.run(w)
 	select {
@@ -26,7 +25,7 @@ func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error 
 		}
 		<-w.done
 	}
-	call.Adopt(w.fork)
+	call.Adopt(w.Fork)
 	return t.rejoin(ctx, call, w, p)
 }
 
@@ -34,45 +33,22 @@ func (t *Timeout) apart(ctx context.Context, call patterns.Call, p *plan) error 
 type work struct {
 	lazycontext.Context
 	stray
-	fork  patterns.Call
+	apart.Attempt
 	claim chan struct{} // whoever puts something in decides whether the caller waits
-	done  chan struct{} // closed if it does, once the fields below are set
-
-	err      error
-	panicked any
-	ending   ending
+	done  chan struct{} // closed if it does, once the Attempt has ended
 }
-
-// ending is how a function came to its end.
-type ending uint8
-
-const (
-	exited ending = iota // by runtime.Goexit
-	panicked
-	returned
-)
 
 // run makes the call.
 func (t *Timeout) run(w *work) {
 	defer func() {
-		if w.ending != returned {
-			if w.panicked = recover(); w.panicked != nil {
-				w.ending = panicked
-			}
-		}
 		select {
 		case w.claim <- struct{}{}:
 			close(w.done)
 		default: // left behind, because its context ended
-			said := ""
-			if w.ending == panicked {
-				said = text(w.panicked)
-			}
-			t.forget(left{who: &w.stray, panic: said})
+			t.forget(left{who: &w.stray, panic: w.Panic()})
 		}
 	}()
-	w.err = w.fork.Try(&w.Context)
-	w.ending = returned
+	w.Make(&w.Context)
 }
 
 // abandon reports whether the caller may go. If not, the function has ended, or there is no
@@ -102,18 +78,6 @@ func (t *Timeout) forget(q left) {
 	}
 }
 
-// text is what a panic says, which is foreign code.
-func text(v any) (s string) {
-	defer func() {
-		if recover() != nil {
-			s = fmt.Sprintf("%T", v)
-		}
-	}()
-	const most = 1024
-	s = fmt.Sprint(v)
-	return s[:min(len(s), most)]
-}
-
 // missed is judge for a call that was abandoned.
 func (t *Timeout) missed(ctx context.Context, w *work, p *plan) (end, error) {
 	if !w.Expired() {
@@ -126,9 +90,9 @@ func (t *Timeout) missed(ctx context.Context, w *work, p *plan) (end, error) {
 
 // rejoin ends a call on the caller's goroutine as it ended on its own.
 func (t *Timeout) rejoin(ctx context.Context, call patterns.Call, w *work, p *plan) error {
-	how, err := succeeded, w.err
+	how, err := succeeded, w.Attempt.Err
 	switch {
-	case w.ending != returned:
+	case w.Unwound():
 		how = failed
 	case err != nil:
 		how, err = t.judge(ctx, call, &w.Context, p, err)
@@ -137,11 +101,6 @@ func (t *Timeout) rejoin(ctx context.Context, call patterns.Call, w *work, p *pl
 	}
 	w.End()
 	t.ends.Add(how)
-	switch w.ending {
-	case panicked:
-		panic(w.panicked)
-	case exited:
-		runtime.Goexit()
-	}
+	w.Unwind()
 	return err
 }

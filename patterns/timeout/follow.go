@@ -6,6 +6,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/digest"
 	"github.com/bulwark-go/bulwark/patterns/internal/latency"
+	"github.com/bulwark-go/bulwark/patterns/internal/samples"
 )
 
 // looks is how often the limit is looked at in a Window, though there are no calls: what it
@@ -40,11 +41,11 @@ func (m *Machine) limit() time.Duration {
 }
 
 // learn counts calls that succeeded.
-func (m *Machine) learn(s *samples) {
+func (m *Machine) learn(b *samples.Batch) {
 	if m.latest == nil {
 		return
 	}
-	for _, took := range s.took[:max(0, min(s.n, batch))] {
+	for _, took := range b.All() {
 		m.latest.Succeeded(m.hi, took)
 	}
 	m.follow()

@@ -9,6 +9,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/internal/eventqueue"
 	"github.com/bulwark-go/bulwark/patterns/internal/latency"
 	"github.com/bulwark-go/bulwark/patterns/internal/permitless"
+	"github.com/bulwark-go/bulwark/patterns/internal/samples"
 )
 
 // Machine is what the timeout's actor knows, and how it decides on a limit and on what may
@@ -106,7 +107,7 @@ func (m *Machine) Consult(now patterns.Instant, question any) patterns.Consultat
 	case late:
 		m.late.Add()
 		m.exceeded(q.limit)
-	case *samples:
+	case *samples.Batch:
 		m.learn(q)
 	case leave:
 		answer = m.leave(q.who)

@@ -11,6 +11,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/internal/lazycontext"
+	"github.com/bulwark-go/bulwark/patterns/internal/samples"
 )
 
 // Timeout is a caller's handle on a timeout actor. It is safe for concurrent use, and is
@@ -23,7 +24,7 @@ type Timeout struct {
 	*actors.Typed[Config, Snapshot]
 	terms   *patterns.Terms
 	ends    *actors.Tallies // by end
-	batches *sync.Pool      // of *samples
+	batches *sync.Pool      // of *samples.Batch
 }
 
 // Spawn starts a timeout named name. The error names every bad field of cfg.
@@ -66,7 +67,7 @@ func specify(cfg Config) (actors.Spec[Config, Snapshot], func(*actors.Typed[Conf
 		},
 	}
 	return spec, func(typed *actors.Typed[Config, Snapshot]) *Timeout {
-		t := &Timeout{Typed: typed, ends: ends, terms: new(patterns.Terms), batches: &sync.Pool{New: func() any { return new(samples) }}}
+		t := &Timeout{Typed: typed, ends: ends, terms: new(patterns.Terms), batches: &sync.Pool{New: func() any { return new(samples.Batch) }}}
 		if given := typed.Terms(); given != nil {
 			*t.terms = *given
 		}
@@ -142,12 +143,8 @@ func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
 // sample tells how long a call took, with others. Those of a batch that the garbage collector
 // takes are lost.
 func (t *Timeout) sample(took time.Duration) {
-	b := t.batches.Get().(*samples)
-	if b.n == 0 {
-		b.since = time.Now()
-	}
-	b.took[b.n] = took
-	if b.n++; b.n == batch || time.Since(b.since) >= patience {
+	b := t.batches.Get().(*samples.Batch)
+	if b.Add(time.Now(), took) {
 		_ = t.Tell(b) // what is lost is lost
 		return
 	}

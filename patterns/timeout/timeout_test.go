@@ -22,7 +22,7 @@ import (
 
 var (
 	second = Config{PerAttempt: time.Second}
-	apart  = Config{PerAttempt: time.Second, Abandon: true, MaxAbandoned: 2}
+	alone  = Config{PerAttempt: time.Second, Abandon: true, MaxAbandoned: 2}
 
 	errOwn  = errors.New("the function's own")
 	errHung = errors.New("the caller hung up")
@@ -71,7 +71,7 @@ func deaf(d time.Duration) { time.Sleep(d) }
 //bulwark:bubble
 func both(t *testing.T, f func(t *testing.T, guards *actors.Registry, g *Timeout)) {
 	t.Helper()
-	for name, c := range map[string]Config{"on the caller's goroutine": second, "on another": apart} {
+	for name, c := range map[string]Config{"on the caller's goroutine": second, "on another": alone} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				guards := actorstest.NewRegistry(t)
@@ -355,7 +355,7 @@ func abandon(t *testing.T, g *Timeout, f func()) {
 func TestWhatIsLeftBehindIsCountedAndItsPanicsAreSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
-		g := spawn(t, guards, "t", apart)
+		g := spawn(t, guards, "t", alone)
 		for i, f := range []func(){func() {}, runtime.Goexit, func() { panic("lost") }} {
 			abandon(t, g, f)
 			time.Sleep(time.Second / 2)
@@ -379,7 +379,7 @@ func TestWhatIsLeftBehindIsCountedAndItsPanicsAreSaid(t *testing.T) {
 func TestAtTheMostThatMayBeLeftBehindCallsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
-		g := spawn(t, guards, "t", apart)
+		g := spawn(t, guards, "t", alone)
 		free := make(chan struct{})
 		stuck := func(context.Context) error { <-free; return nil }
 		results := make(chan error, 3)
@@ -421,7 +421,7 @@ func TestAtTheMostThatMayBeLeftBehindCallsAreRefused(t *testing.T) {
 
 func TestAFunctionThatEndsAtTheDeadlineIsAnsweredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := spawn(t, actorstest.NewRegistry(t), "t", apart)
+		g := spawn(t, actorstest.NewRegistry(t), "t", alone)
 		for range 200 {
 			v, err := patterns.Do(t.Context(), g, func(context.Context) (int, error) {
 				deaf(time.Second)
@@ -487,7 +487,7 @@ func TestAReconfigureHoldsForTheNextCall(t *testing.T) {
 func TestARestartForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
-		g := spawn(t, guards, "t", apart)
+		g := spawn(t, guards, "t", alone)
 		abandon(t, g, func() {})
 		actorstest.Crash(t, g, actorstest.AfterDeciding(actors.Consult{}))
 		time.Sleep(1500 * time.Millisecond) // the turn that was told of the end fails
@@ -598,7 +598,7 @@ func TestTheRegistryKnowsIt(t *testing.T) {
 
 func TestItsRefusalsLookAsToldTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, err := Spawn(actorstest.NewRegistry(t), "t", apart, actors.WithRejection(patterns.Rejection{Replace: func(error) error { return errOwn }}))
+		g, err := Spawn(actorstest.NewRegistry(t), "t", alone, actors.WithRejection(patterns.Rejection{Replace: func(error) error { return errOwn }}))
 		if err != nil {
 			t.Fatal(err)
 		}

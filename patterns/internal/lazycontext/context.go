@@ -23,12 +23,14 @@ type Context struct {
 	cause    error
 	behind   atomic.Pointer[ordinary] // nil until somebody needs it
 	ended    ordinary                 // what behind points to if End came first
+	why      error                    // it came, if anybody said
 }
 
 // ordinary is a context of package context; nil in a Context that ended without one.
 type ordinary struct {
 	context.Context
-	cancel context.CancelFunc
+	cancel context.CancelFunc      // of one with a deadline
+	cut    context.CancelCauseFunc // of one without
 }
 
 // Begin makes c a child of parent that ends at the deadline, and then has that cause. A
@@ -40,12 +42,26 @@ func (c *Context) Begin(parent context.Context, deadline time.Time, cause error)
 	}
 }
 
+// Under makes c a child of parent without a deadline of its own. It is called in place of
+// Begin.
+func (c *Context) Under(parent context.Context) { c.parent, c.theirs = parent, true }
+
 // End ends c, if it has not ended, with context.Canceled, and releases all that it took.
-func (c *Context) End() {
-	if c.behind.Load() == nil && c.behind.CompareAndSwap(nil, &c.ended) {
-		return
+func (c *Context) End() { c.EndFor(nil) }
+
+// EndFor is End with a cause, which a Context that has its own deadline does not tell. Only
+// the first End or EndFor may have one.
+func (c *Context) EndFor(cause error) {
+	if c.behind.Load() == nil {
+		c.why = cause // whoever reads it has found c ended
+		if c.behind.CompareAndSwap(nil, &c.ended) {
+			return
+		}
 	}
-	if o := c.behind.Load(); o.cancel != nil {
+	switch o := c.behind.Load(); {
+	case o.cut != nil:
+		o.cut(cause)
+	case o.cancel != nil:
 		o.cancel()
 	}
 }
@@ -121,24 +137,32 @@ func (c *Context) real() context.Context {
 			return old.Context
 		}
 		made := new(ordinary)
-		if old == nil {
+		switch {
+		case old != nil:
+			made.Context, made.cut = context.WithCancelCause(context.WithoutCancel(c.parent))
+			made.cut(c.why) // whatever the parent has come to since
+		case c.theirs:
+			made.Context, made.cut = context.WithCancelCause(c.parent)
+		default:
 			made.Context, made.cancel = c.begin()
-		} else {
-			made.Context, made.cancel = context.WithCancel(context.WithoutCancel(c.parent))
-			made.cancel() // whatever the parent has come to since
 		}
 		if c.behind.CompareAndSwap(old, made) {
 			return made.Context
 		}
-		made.cancel()
+		made.end()
 	}
 }
 
+func (o *ordinary) end() {
+	if o.cut != nil {
+		o.cut(nil)
+		return
+	}
+	o.cancel()
+}
+
 func (c *Context) begin() (context.Context, context.CancelFunc) {
-	switch {
-	case c.theirs:
-		return context.WithCancel(c.parent)
-	case c.first():
+	if c.first() {
 		return context.WithDeadlineCause(context.WithoutCancel(c.parent), c.deadline, c.cause)
 	}
 	return context.WithDeadlineCause(c.parent, c.deadline, c.cause)

@@ -306,3 +306,43 @@ func BenchmarkTwin(b *testing.B) {
 		stop()
 	}
 }
+
+// Whoever looks when, a Context without a deadline of its own ends as WithCancelCause does.
+func TestOneWithoutADeadlineEndsForAReason(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	for _, tt := range []struct {
+		name string
+		end  func(gone context.CancelCauseFunc, ours, twin context.CancelCauseFunc)
+	}{
+		{"nobody ends it", func(_, _, _ context.CancelCauseFunc) {}},
+		{"for a reason", func(_, ours, twin context.CancelCauseFunc) { ours(errInner); twin(errInner) }},
+		{"for none", func(_, ours, twin context.CancelCauseFunc) { ours(nil); twin(nil) }},
+		{"the parent ends first", func(gone, ours, twin context.CancelCauseFunc) { gone(errGone); ours(errInner); twin(errInner) }},
+		{"it ends first", func(gone, ours, twin context.CancelCauseFunc) { ours(errInner); twin(errInner); gone(errGone) }},
+	} {
+		for name, look := range map[string]func(c context.Context){
+			"unseen": func(context.Context) {},
+			"seen":   func(c context.Context) { _ = c.Done() },
+		} {
+			t.Run(tt.name+", "+name, func(t *testing.T) {
+				root, stop := context.WithDeadline(t.Context(), until)
+				defer stop()
+				parent, gone := context.WithCancelCause(root)
+				defer gone(nil)
+				twin, cancel := context.WithCancelCause(parent)
+				defer cancel(nil)
+				ours := new(Context)
+				ours.Under(parent)
+				look(ours)
+				tt.end(gone, func(cause error) {
+					if look(ours); tt.name == "the parent ends first" {
+						_ = ours.Err() // of two ends that nobody saw the later one may be told
+					}
+					ours.EndFor(cause)
+				}, cancel)
+				(&pair{ours: ours, twin: twin}).differ(t, "at the end")
+				ours.EndFor(nil)
+			})
+		}
+	}
+}
