@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // it is how Redis names a script
+	_ "embed"
+	"encoding/hex"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed bucket.lua
+var bucketText string
+
+//go:embed log.lua
+var logText string
+
+type script struct {
+	text, sum string
+	more      []any // arguments of tests
+}
+
+func newScript(text string) *script {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // see above
+	return &script{text: text, sum: hex.EncodeToString(sum[:])}
+}
+
+// once is a command that the client never sends again, because it may have run. Where a
+// server says that it has not, as with MOVED, the client still goes to the right one.
+type once struct{ *redis.StringCmd }
+
+func (once) NoRetry() bool { return true }
+
+// ask makes the calls of p: all at the same time, and those to one server one after the
+// other. Calls whose script was not known are made once more, with the script.
+func (s *Store) ask(ctx context.Context, p *plan) {
+	s.send(ctx, p, p.calls)
+	var unknown []call
+	for i := range p.calls {
+		if c := &p.calls[i]; c.err != nil && isNoScript(c.err) {
+			c.args[0], c.args[1] = "eval", s.script.text
+			unknown = append(unknown, *c)
+		}
+	}
+	if unknown == nil {
+		return
+	}
+	s.send(ctx, p, unknown)
+	for i, j := 0, 0; i < len(p.calls); i++ {
+		if c := &p.calls[i]; c.err != nil && isNoScript(c.err) {
+			*c = unknown[j]
+			j++
+		}
+	}
+}
+
+func (s *Store) send(ctx context.Context, p *plan, calls []call) {
+	if len(calls) == 1 {
+		cmd := once{redis.NewStringCmd(ctx, calls[0].args...)}
+		err := s.client.Process(ctx, cmd)
+		calls[0].reply, calls[0].err = cmd.Val(), err
+		return
+	}
+	if len(calls) == 0 {
+		return
+	}
+	pipe := s.client.Pipeline()
+	p.commands = p.commands[:0]
+	for i := range calls {
+		cmd := once{redis.NewStringCmd(ctx, calls[i].args...)}
+		p.commands = append(p.commands, cmd)
+		_ = pipe.Process(ctx, cmd)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, cmd := range p.commands {
+		calls[i].reply, calls[i].err = cmd.Result()
+	}
+}
+
+func isNoScript(err error) bool { return strings.HasPrefix(err.Error(), "NOSCRIPT") }
