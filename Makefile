@@ -38,8 +38,20 @@ help: ## list the targets
 run: ## the showcase: a shop and its dangers, in one terminal; EXAMPLE=supervision runs another
 	@go run ./examples/$(EXAMPLE)
 
+# Tests of what is shared through Redis start their own servers, or use the one at BULWARK_REDIS_URL.
+.PHONY: redis
+redis: ## have redis-server, for tests, examples and bench: find it, or install it where that can be done
+	@if [ -n "$${BULWARK_REDIS_URL:-}" ] || command -v redis-server >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'installing redis-server' >&2; log=$$(mktemp) stay=; trap 'rm -f "$$log" "$$stay"' EXIT; \
+		if [ ! -e /usr/sbin/policy-rc.d ]; then stay=/usr/sbin/policy-rc.d; printf '#!/bin/sh\nexit 101\n' >$$stay; chmod +x $$stay; fi; \
+		if apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server; then exit 0; \
+		fi >$$log 2>&1; tail -5 $$log >&2; fi; \
+	echo 'there is no redis-server: install it (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis),' \
+		'or set BULWARK_REDIS_URL to a server that runs; tests that need it fail' >&2
+
 .PHONY: test
-test: ## every test of every module, with the race detector; then allocation ceilings without it
+test: redis ## every test of every module, with the race detector; then allocation ceilings without it
 	@$(NO_RACE)
 	@{ rc=0; for m in $(CODE); do (cd $$m && go test $(RACE) -shuffle=on -timeout $(TIMEOUT) ./... 2>&1) || rc=1; done; \
 	if [ -n "$(RACE)" ]; then $(MAKE) --no-print-directory -s allocs || rc=1; fi; exit $$rc; } | $(summary)
@@ -70,7 +82,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 	echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null; done; done
 
 .PHONY: soak
-soak: ## the long runs: every test 20 times, and those that wait for BULWARK_SOAK=1
+soak: redis ## the long runs: every test 20 times, and those that wait for BULWARK_SOAK=1
 	@$(NO_RACE)
 	@{ rc=0; for m in $(CODE); do (cd $$m && BULWARK_SOAK=1 go test $(RACE) -shuffle=on -count=20 -timeout 2h ./... 2>&1) || rc=1; done; \
 	exit $$rc; } | $(summary)

@@ -43,6 +43,7 @@ var layers = []layer{
 	{"patterns/loadshedder/sampler", []string{patterns, patterns + "/internal/...", "github.com/shirou/gopsutil/v3/..."}},
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
 	{"patterns/pipeline", []string{patterns}},
+	{"patterns/hedge", append([]string{patterns + "/retry"}, ofPatterns...)}, // whose budgets it shares
 	{"patterns/ratelimiter/redis/internal/store", []string{patterns + "/internal/rate", "github.com/redis/go-redis/v9"}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
@@ -72,6 +73,8 @@ var layers = []layer{
 	{"internal/codel", nil},
 	{"internal/growth", nil},
 	{"internal/hosttest", []string{"..."}},
+	{"internal/redisserver", []string{"github.com/redis/go-redis/v9"}},
+	{"internal/redistest", []string{module + "/internal/redisserver", "github.com/redis/go-redis/v9", "go.uber.org/goleak"}},
 	{"internal/simulation", []string{patterns}},
 	{"internal/snippets", []string{"..."}},
 	{"integrations/...", []string{"..."}},
@@ -84,7 +87,9 @@ var ends = map[string][]string{
 	"config":       {"internal/snippets", "examples"}, // what a program is made with, at its very end
 	"integrations": {"integrations", "examples", "bench"},
 	"examples":     {"examples"},
-	"bench":        {"bench"},
+	// It starts processes: nothing that a user's program is made of.
+	"internal/redisserver": {"internal/redisserver", "internal/redistest", "examples", "bench"},
+	"bench":                {"bench"},
 }
 
 func arrows(t *tree) []violation {
@@ -116,10 +121,10 @@ func arrows(t *tree) []violation {
 	return v.found
 }
 
-// helpsTests reports whether dir is a package below patterns/internal/ that is there for
-// tests: its name ends in test.
+// helpsTests reports whether dir is a package below patterns/internal/ or internal/ that is
+// there for tests: its name ends in test.
 func helpsTests(dir string) bool {
-	return path.Dir(dir) == "patterns/internal" && strings.HasSuffix(dir, "test")
+	return (path.Dir(dir) == "patterns/internal" || path.Dir(dir) == "internal") && strings.HasSuffix(dir, "test")
 }
 
 func layerOf(dir string) (layer, bool) {
