@@ -34,6 +34,9 @@ var pureRand = []string{"Rand", "Source", "New", "NewPCG", "PCG", "NewChaCha8", 
 // is the mistake.
 var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
 
+// ofHandles are files of handles that have no need to import actors, by folder.
+var ofHandles = map[string][]string{"patterns/hedge": {"race.go", "attempt.go"}}
+
 // pure reports whether s is held to purity: everything below patterns/ except the
 // files that import actors, which are handles, plus the pure leaves of supervisor/ and
 // mailbox/, and what they share.
@@ -46,7 +49,7 @@ func pure(s *source) bool {
 		return false
 	case s.under("patterns/internal"), supervision(s), s.under("internal/codel"), s.under("internal/growth"), s.under("mailbox/internal"):
 		return true
-	case path.Dir(s.dir()) != "patterns", s.under("patterns/pipeline"):
+	case path.Dir(s.dir()) != "patterns", s.under("patterns/pipeline"), slices.Contains(ofHandles[s.dir()], s.base()):
 		return false
 	case slices.Contains(alwaysPure, s.base()):
 		return true
@@ -70,12 +73,15 @@ var machines = []string{
 	module + "/supervisor/intensity", module + "/supervisor/backoff", module + "/supervisor/budget", module + "/patterns/circuitbreaker",
 }
 
+// budgets is the package of the budgets that retries and hedges share: a Config has one.
+const budgets = module + "/patterns/retry"
+
 func purity(t *tree) []violation {
 	v := t.collector()
 	t.each(pure, func(s *source) {
 		for _, spec := range s.Imports {
 			p := strings.Trim(spec.Path.Value, `"`)
-			if s.under("supervisor/rules") && slices.Contains(machines, p) {
+			if s.under("supervisor/rules") && slices.Contains(machines, p) || s.under("patterns/hedge") && p == budgets {
 				continue
 			}
 			if !slices.Contains(pureStd, p) && p != module+"/patterns" && p != codel && p != growth && !within(p, module+"/patterns/internal") && !within(p, mailbox+"/internal") {
