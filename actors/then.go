@@ -3,10 +3,10 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/bulwark-go/bulwark/actors/internal/instance"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -42,7 +42,7 @@ func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permi
 				err = fmt.Errorf("%w: %T", ErrReply, reply)
 			}
 		}
-		if !sameInstance(c.Actor(), asker) {
+		if !instance.Same(c.Actor(), asker) {
 			permit.Release()
 			return
 		}
@@ -51,14 +51,6 @@ func AcquireThen(c actor.Context, guard patterns.Guard, then func(patterns.Permi
 		}
 		then(permit, err)
 	})
-}
-
-// sameInstance compares actors, which may be of a type that == panics on.
-func sameInstance(a, b actor.Actor) bool {
-	if reflect.TypeOf(a) != reflect.TypeOf(b) {
-		return false
-	}
-	return !reflect.ValueOf(a).Comparable() || a == b
 }
 
 // ReleaseOnRestart is receiver middleware for actors that hold permits: when such an

@@ -27,6 +27,8 @@ var atomicFiles = map[string][]string{
 	"actors":  {"slot.go", "cell.go", "gate.go", "handle.go", "tally.go", "relay.go", "outbox.go", "registry.go", "directory.go"},
 	// A context is asked from any goroutine, on both sides of a call, and belongs to no actor.
 	"patterns/internal/lazycontext": {"context.go"},
+	// Letters are put in in a turn, and sent after it.
+	"actors/internal/outbox": {"outbox.go"},
 	// An attempt and its call run side by side, and agree on who of them was first.
 	"patterns/hedge": {"attempt.go"},
 }

@@ -15,10 +15,6 @@ import (
 	"github.com/bulwark-go/bulwark/mailbox"
 )
 
-// maxIdle is how many targets to which nothing is out stay watched. To watch one anew for
-// each request would cost more than the request.
-const maxIdle = 64
-
 // End says how an errand ended.
 type End uint8
 
@@ -32,20 +28,13 @@ const (
 // Errand is one request. Its fields are set before it is sent.
 type Errand struct {
 	Target *actor.PID
-	By     time.Time // when it times out
+	By     time.Time // when it times out; zero for never
 	// Done is called once, in the actor's turn, unless the errand is forgotten.
 	Done func(reply any, end End)
 
 	id    uint32
 	index int // in the heap
-	peer  *peer
-}
-
-// peer is a target that is watched.
-type peer struct {
-	pid *actor.PID
-	key string
-	out int
+	peer  *Peer
 }
 
 // Desk keeps the errands of one actor. It belongs to the actor's turn.
@@ -56,19 +45,32 @@ type Desk struct {
 	last   uint32
 	open   map[uint32]*Errand
 	due    byTime
-	peers  map[string]*peer
-	idle   int
+	peers  Peers
 	timer  *time.Timer
 	armed  time.Time // zero if the timer is not running
+	late   uint64
 }
 
 // New returns the desk of the actor self.
 func New(system *actor.ActorSystem, self *actor.PID) *Desk {
-	return &Desk{system: system, self: self, open: map[uint32]*Errand{}, peers: map[string]*peer{}}
+	return NewTelling(system, self, func(pid *actor.PID, msg any) {
+		process, there := system.ProcessRegistry.Get(pid) // of dead letters, if there is no other
+		if _, parting := msg.(*actor.Unwatch); there || !parting {
+			process.SendSystemMessage(pid, msg)
+		}
+	})
+}
+
+// NewTelling is New for an actor that sends system messages its own way.
+func NewTelling(system *actor.ActorSystem, self *actor.PID, tell func(*actor.PID, any)) *Desk {
+	return &Desk{system: system, self: self, open: map[uint32]*Errand{}, peers: NewPeers(tell)}
 }
 
 // Len is how many errands are out.
 func (d *Desk) Len() int { return len(d.open) }
+
+// Late is how many replies there were that came after the end of their errand, or second.
+func (d *Desk) Late() uint64 { return d.late }
 
 // Send sends envelope to the errand's target, with a sender whose replies come to this
 // desk. post is how the actor sends.
@@ -78,14 +80,14 @@ func (d *Desk) Send(e *Errand, envelope *actor.MessageEnvelope, post func(*actor
 	}
 	e.id = d.next()
 	d.open[e.id] = e
-	heap.Push(&d.due, e)
-	d.arm()
-	envelope.Sender = &actor.PID{Address: d.port.Address, Id: d.port.Id, RequestId: e.id}
-	e.peer = d.peer(e.Target)
-	post(e.Target, envelope)
-	if e.peer.out++; e.peer.out == 1 {
-		d.watch(e.peer) // last, so that there being no such actor is told from its stopping
+	if e.index = -1; !e.By.IsZero() {
+		heap.Push(&d.due, e)
+		d.arm()
 	}
+	envelope.Sender = &actor.PID{Address: d.port.Address, Id: d.port.Id, RequestId: e.id}
+	e.peer = d.peers.Find(e.Target)
+	post(e.Target, envelope)
+	d.peers.Hold(e.peer, d.port) // last, so that there being no such actor is told from its stopping
 }
 
 func (d *Desk) next() uint32 {
@@ -96,50 +98,20 @@ func (d *Desk) next() uint32 {
 	}
 }
 
-// peer returns the target's, which is new, or was idle, if its out is 0.
-func (d *Desk) peer(pid *actor.PID) *peer {
-	key := pid.Address + "/" + pid.Id
-	p := d.peers[key]
-	switch {
-	case p == nil:
-		p = &peer{pid: pid, key: key}
-	case p.out == 0:
-		d.idle--
-	}
-	return p
-}
-
-// watch watches the peer, unless it has been idle and is watched already.
-func (d *Desk) watch(p *peer) {
-	if d.peers[p.key] == nil {
-		d.peers[p.key] = p
-		process, _ := d.system.ProcessRegistry.Get(p.pid) // of dead letters, if there is no other
-		process.SendSystemMessage(p.pid, &actor.Watch{Watcher: d.port})
+// Drop ends an errand, if it has not ended: its Done is not called.
+func (d *Desk) Drop(e *Errand) {
+	if d.open[e.id] == e {
+		d.take(e)
 	}
 }
 
 // take removes an errand.
 func (d *Desk) take(e *Errand) {
 	delete(d.open, e.id)
-	heap.Remove(&d.due, e.index)
-	if e.peer.out--; e.peer.out > 0 || d.peers[e.peer.key] != e.peer {
-		return
+	if e.index >= 0 {
+		heap.Remove(&d.due, e.index)
 	}
-	if d.idle++; d.idle > maxIdle {
-		d.unwatchIdle()
-	}
-}
-
-func (d *Desk) unwatchIdle() {
-	for _, p := range d.peers {
-		if p.out == 0 {
-			delete(d.peers, p.key)
-			if process, there := d.system.ProcessRegistry.Get(p.pid); there {
-				process.SendSystemMessage(p.pid, &actor.Unwatch{Watcher: d.port})
-			}
-		}
-	}
-	d.idle = 0
+	d.peers.Free(e.peer, d.port)
 }
 
 // arm sets the timer to the first deadline, unless it goes off before that anyway.
@@ -187,6 +159,7 @@ func (d *Desk) Handle(msg any) bool {
 func (d *Desk) answered(a *answer) {
 	e := d.open[a.id]
 	if e == nil {
+		d.late++
 		return
 	}
 	d.take(e)
@@ -209,13 +182,9 @@ func (d *Desk) overdue() {
 }
 
 func (d *Desk) terminated(who *actor.PID) {
-	p := d.peers[who.Address+"/"+who.Id]
+	p := d.peers.Gone(who)
 	if p == nil {
 		return
-	}
-	delete(d.peers, p.key)
-	if p.out == 0 {
-		d.idle--
 	}
 	for e := range d.of(p) {
 		d.take(e)
@@ -224,7 +193,7 @@ func (d *Desk) terminated(who *actor.PID) {
 }
 
 // of yields the errands to p, the oldest first.
-func (d *Desk) of(p *peer) func(func(*Errand) bool) {
+func (d *Desk) of(p *Peer) func(func(*Errand) bool) {
 	var all []*Errand
 	for _, e := range d.open {
 		if e.peer == p {
@@ -245,7 +214,7 @@ func (d *Desk) Forget() {
 // Close is Forget for an actor that has stopped.
 func (d *Desk) Close() {
 	d.Forget()
-	d.unwatchIdle()
+	d.peers.Dismiss(d.port)
 	if d.timer != nil {
 		d.timer.Stop()
 	}
