@@ -72,7 +72,7 @@ check: ## formatting, vet, lint, architecture, tidiness: seconds, once the tools
 	@for m in $(MODULES); do echo "tidy $$m"; (cd $$m && go mod tidy -diff); done
 
 .PHONY: bench
-bench: ## side by side with the rivals; CASES=regexp and ROUNDS=n narrow it
+bench: redis ## side by side with the rivals; CASES=regexp and ROUNDS=n narrow it
 	@cd bench && go run . -cases "$(CASES)" -rounds "$(ROUNDS)"
 
 .PHONY: fuzz

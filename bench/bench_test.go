@@ -21,9 +21,14 @@ import (
 func TestEveryCase(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
-	var out strings.Builder
-	if err := run([]string{"-short", "-cases", "", "-rounds", "", "-out", dir}, &out, io.Discard); err != nil {
+	var out, noise strings.Builder
+	if err := run([]string{"-short", "-cases", "", "-rounds", "", "-out", dir}, &out, &noise); err != nil {
 		t.Fatal(err)
+	}
+	for line := range strings.Lines(noise.String()) {
+		if strings.HasPrefix(line, "left out") {
+			t.Error(line)
+		}
 	}
 	rs := readResults(t, filepath.Join(dir, "latest.json"))
 	for _, f := range families() {
@@ -141,6 +146,27 @@ func TestBudgets(t *testing.T) {
 				t.Errorf("%d missed", missed)
 			}
 		})
+	}
+}
+
+func TestWhatAMachineLacksIsLeftOutAndSaid(t *testing.T) {
+	lacking := errors.New("install it")
+	stopped := 0
+	has := family{needs: func() (func() error, error) {
+		return func() error { stopped++; return nil }, nil
+	}}
+	lacks := stub(true, 1)[0]
+	lacks.needs = func() (func() error, error) { return nil, lacking }
+	var noise strings.Builder
+	ready, stop, err := equipped([]family{lacks, has, {}}, &noise)
+	if len(ready) != 2 || err != nil || !strings.Contains(noise.String(), "install it") {
+		t.Errorf("two of three are left: got %d, %v, %q", len(ready), err, noise.String())
+	}
+	if err := stop(); err != nil || stopped != 1 {
+		t.Errorf("what was started is stopped: %d times, %v", stopped, err)
+	}
+	if _, _, err := equipped([]family{lacks}, io.Discard); !errors.Is(err, lacking) {
+		t.Errorf("nothing is left: got %v", err)
 	}
 }
 

@@ -4,6 +4,9 @@ import "regexp"
 
 // family is what one file of cases adds to the bench.
 type family struct {
+	// needs, if set, starts what the cases ask of the machine, for the whole of a run. What
+	// it fails with says what to do; the cases are left out then.
+	needs   func() (stop func() error, err error)
 	cases   []benchCase
 	budgets []budget
 	figures []figure
@@ -11,7 +14,7 @@ type family struct {
 
 // families lists every family. A new one adds itself here.
 func families() []family {
-	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads(), pipelines(), mailboxes(), retries(), timeouts(), fallbacks()}
+	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads(), pipelines(), mailboxes(), retries(), timeouts(), fallbacks(), redisFamily()}
 }
 
 // benchCase compares subjects at one job.

@@ -75,7 +75,40 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if len(chosen) == 0 {
 		return fmt.Errorf("-cases: no case matches %q", o.cases)
 	}
-	return bench(chosen, s, cmp.Or(o.out, "results"), o.strict, stdout, stderr)
+	ready, stop, err := equipped(chosen, stderr)
+	if err == nil {
+		err = bench(ready, s, cmp.Or(o.out, "results"), o.strict, stdout, stderr)
+	}
+	return errors.Join(err, stop())
+}
+
+// equipped returns the families that have what they need, and what stops that. It says
+// why others are left out, and fails if none is left.
+func equipped(all []family, stderr io.Writer) (ready []family, stop func() error, err error) {
+	var stops []func() error
+	stop = func() error {
+		var failed error
+		for _, s := range stops {
+			failed = errors.Join(failed, s())
+		}
+		return failed
+	}
+	for _, f := range all {
+		if f.needs != nil {
+			s, lacking := f.needs()
+			if lacking != nil {
+				_, _ = fmt.Fprintf(stderr, "left out: %s and what is with it: %v\n", f.cases[0].name, lacking)
+				err = errors.Join(err, lacking)
+				continue
+			}
+			stops = append(stops, s)
+		}
+		ready = append(ready, f)
+	}
+	if len(ready) > 0 {
+		err = nil
+	}
+	return ready, stop, err
 }
 
 // bench measures, writes the results and prints them.
