@@ -1,31 +1,29 @@
--- Token buckets. KEYS[i] is the bucket of one key, a string:
---
---   "1", then for each tier five doubles: q r c p b
---
--- The tier is full at q + r/c µs. c tokens come per p µs, in lowest terms, and b is the
--- most there can be. No key is a full bucket. All numbers are whole and below 2^53.
+-- Token buckets. KEYS[i] is the bucket of one key, a string of little-endian numbers: the
+-- second in which it expires (4 bytes), then for each tier five doubles, q r c p b: it is
+-- full at q + r/c µs, c tokens come per p µs, in lowest terms, and b is the most there can
+-- be. No key is a full bucket. All numbers are whole and below 2^53.
 --
 -- ARGV[1] is one flat array of numbers:
 --
 --   laws, for each law: tiers, for each tier: c p b tq tr (b tokens take tq + tr/c µs)
---   for each key: its law, runs, for each run: kind weight times since
+--   for each key: its law from 0 + 128·runs, for each run: kind + 4·times, weight, and
+--   with kind 3 since
 --
--- The answer is the time, and for each key a status: 0, and for each tier where it was
--- full when the key's first run came, and where when its last had gone; or 1 for what is
--- no bucket; or 2 and the text of an error. A run of equal requests is decided at once.
+-- The answer is the time, and for each key a status: 0, and for each tier where it was full
+-- when the key's first run came, and where when its last had gone; or 1 for what is no
+-- bucket; or 2 and the text of an error. A run of equal requests is decided at once.
+--
+-- x % m is below 0 where x/m was rounded up to a whole number: then m has to be added.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local fmod, pack, unpack = math.fmod, struct.pack, struct.unpack
+local pack, unpack, call = struct.pack, struct.unpack, redis.pcall
 local LIMIT = 9007199254740992
 local P = cmsgpack.unpack(ARGV[1])
+local qs, rs = {}, {} -- where each tier is full
 
 -- a·b/m as quotient and remainder, for a < m and any b: long multiplication in binary.
 local function muldiv(a, b, m)
-  if a * b < LIMIT then
-    local r = fmod(a * b, m)
-    return (a * b - r) / m, r
-  end
   local bit, q, r = 1, 0, 0
   while bit * 2 <= b do bit = bit * 2 end
   while bit >= 1 do
@@ -40,48 +38,43 @@ local function muldiv(a, b, m)
   return q, r
 end
 
-local function whole(x, least)
-  return x >= least and x < LIMIT and fmod(x, 1) == 0
-end
-
--- What a law at P[o] says of tier j, whose five numbers come after this.
-local function tier(o, j) return o + 5 * j - 5 end
-
--- Converts a tier from c p b: it holds as many tokens as before, if there is room. What is
--- rounded is at most 1/c µs, and never in favour of who asks.
+-- Converts a tier, whose law is at P[o + 1], from c p b: it holds as many tokens as
+-- before, if there is room. What is rounded is at most 1/c µs, and in favour of nobody who
+-- asks.
 local function convert(o, q, r, c, p, b)
   local x = (q - now) * c + r
-  local rest = fmod(x, p)
+  local rest = x % p
+  if rest < 0 then rest = rest + p end
   local missing = (x - rest) / p + P[o + 3] - b
   if missing < 0 then return now, 0 end
-  local part, left = muldiv(rest, P[o + 2], p)
-  x = missing * P[o + 2] + part
-  if left > 0 then x = x + 1 end
-  left = fmod(x, P[o + 1])
-  return now + (x - left) / P[o + 1], left
+  c, b = P[o + 1], P[o + 2]
+  x, rest = muldiv(rest, b, p)
+  x = x + missing * b
+  if rest > 0 then x = x + 1 end
+  r = x % c
+  if r < 0 then r = r + c end
+  return now + (x - r) / c, r
 end
 
-local qs, rs = {}, {} -- where each tier is full
-
--- Reads what is stored into qs and rs. Returns whether it was of another law, or nil if
--- it is no bucket.
+-- Reads what is stored into qs and rs. Returns when it expires, and whether it was of
+-- another law; or nil if it is no bucket.
 local function load(o, v)
   local tiers, size = P[o], #v
-  if fmod(size, 40) ~= 1 or v:byte() ~= 49 then return nil end
-  local other = size ~= 40 * tiers + 1
+  if size % 40 ~= 4 then return nil end
+  local expires, other = unpack('<I4', v), size ~= 40 * tiers + 4
   for j = 1, tiers do
-    local at = 40 * j - 38
+    local at = 40 * j - 35
     if at > size then
       qs[j], rs[j] = now, 0
     else
       local q, r, c, p, b = unpack('<ddddd', v, at)
-      if not (whole(q, 0) and whole(r, 0) and r < c) then return nil end
-      local l = tier(o, j)
-      local same = c == P[l + 1] and p == P[l + 2] and b == P[l + 3]
+      local l = o + 5 * j - 5
       local tq, tr = P[l + 4], P[l + 5]
+      if not (q >= 0 and q < LIMIT and q % 1 == 0 and r >= 0 and r < c and r % 1 == 0) then return nil end
+      local same = c == P[l + 1] and p == P[l + 2] and b == P[l + 3]
       if not same then
-        if not (whole(c, 1) and whole(p, 1) and whole(b, 1) and b * p < LIMIT) then return nil end
-        tr = fmod(b * p, c)
+        if not (c < LIMIT and c % 1 == 0 and p >= 1 and p % 1 == 0 and b >= 1 and b % 1 == 0 and b * p < LIMIT) then return nil end
+        tr = math.fmod(b * p, c)
         tq = (b * p - tr) / c
       end
       if q < now then
@@ -96,38 +89,40 @@ local function load(o, v)
       qs[j], rs[j] = q, r
     end
   end
-  return other
+  return expires, other
 end
 
 -- The least that any tier has left.
 local function remaining(o)
   local least = LIMIT
-  for j = 1, P[o] do
-    local l = tier(o, j)
+  for l = o, o + 5 * P[o] - 5, 5 do
+    local j, p = (l - o) / 5 + 1, P[l + 2]
     local x = (now + P[l + 4] - qs[j]) * P[l + 1] + P[l + 5] - rs[j]
-    x = (x - fmod(x, P[l + 2])) / P[l + 2]
+    local rest = x % p
+    if rest < 0 then rest = rest + p end
+    x = (x - rest) / p
     if x < least then least = x end
   end
   return least
 end
 
 local function take(o, n)
-  for j = 1, P[o] do
-    local l = tier(o, j)
-    local c, x = P[l + 1], n * P[l + 2] + rs[j]
-    rs[j] = fmod(x, c)
-    qs[j] = qs[j] + (x - rs[j]) / c
+  for l = o, o + 5 * P[o] - 5, 5 do
+    local j, c = (l - o) / 5 + 1, P[l + 1]
+    local x = n * P[l + 2] + rs[j]
+    local r = x % c
+    if r < 0 then r = r + c end
+    qs[j], rs[j] = qs[j] + (x - r) / c, r
   end
 end
 
 local function giveBack(o, n, since)
   local melted = 0
   if since > 0 and since < now then melted = now - since end
-  for j = 1, P[o] do
-    local l = tier(o, j)
-    local c, b = P[l + 1], P[l + 3]
+  for l = o, o + 5 * P[o] - 5, 5 do
+    local j, c, b = (l - o) / 5 + 1, P[l + 1], P[l + 3]
     local x = (n < b and n or b) * P[l + 2]
-    local r = fmod(x, c)
+    local r = math.fmod(x, c)
     local q = (x - r) / c - melted
     if q >= 0 then
       q, r = qs[j] - q, rs[j] - r
@@ -139,48 +134,57 @@ local function giveBack(o, n, since)
 end
 
 local at, laws, out = 2, {}, { pack('<d', now) }
-for i = 1, P[1] do
+for i = 0, P[1] - 1 do
   laws[i] = at
   at = at + 1 + 5 * P[at]
 end
 
 for i = 1, #KEYS do
-  local o, runs = laws[P[at]], P[at + 1]
-  at = at + 2
-  local key, first, n = KEYS[i], at, P[o]
-  at = at + 4 * runs
-  local v = redis.pcall('GET', key)
-  local dirty, failed = false, nil
+  local key, x = KEYS[i], P[at]
+  local law = x % 128
+  local o, runs = laws[law], (x - law) / 128
+  local n, failed = P[o], nil
+  local expires, dirty = 0, false
+  local v = call('GET', key)
   if not v then
     for j = 1, n do qs[j], rs[j] = now, 0 end
-  elseif type(v) == 'table' then
+  elseif v.err then -- of a string, that is nil
     failed = v.err
   else
-    dirty = load(o, v)
-    if dirty == nil then failed = '' end
+    expires, dirty = load(o, v)
+    if not expires then failed = '' end
   end
-  if not failed then
-    local before, left, taken, asked, ttl
-    if n == 1 then
-      before = pack('<Bdd', 0, qs[1], rs[1])
-    else
-      before = '\0'
+  at = at + 1
+  if failed then
+    for _ = 1, runs do at = at + (P[at] % 4 == 3 and 3 or 2) end
+  else
+    local q, r, before = qs[1], rs[1], '\0'
+    if n > 1 then
       for j = 1, n do before = before .. pack('<dd', qs[j], rs[j]) end
     end
-    left, taken = remaining(o), 0
-    for a = first, at - 4, 4 do
-      local kind, weight, times = P[a], P[a + 1], P[a + 2]
+    local left, taken, asked = remaining(o), 0, false
+    for _ = 1, runs do
+      local weight, kind = P[at + 1], P[at] % 4
+      local times = (P[at] - kind) / 4
+      at = at + 2
       if kind == 0 then
-        local k = (left - fmod(left, weight)) / weight
-        if k > times then k = times end
-        left, taken, asked = left - k * weight, taken + k * weight, true
+        if weight > 1 then
+          local rest = left % weight
+          if rest < 0 then rest = rest + weight end
+          x = (left - rest) / weight
+        else
+          x = left
+        end
+        if x > times then x = times end
+        left, taken, asked = left - x * weight, taken + x * weight, true
       elseif kind == 1 then
-        local k = weight * times
-        if k > left then k = left end
-        left, taken, asked = left - k, taken + k, true
+        x = weight * times
+        if x > left then x = left end
+        left, taken, asked = left - x, taken + x, true
       elseif kind == 3 then
         take(o, taken)
-        giveBack(o, weight, P[a + 3])
+        giveBack(o, weight, P[at])
+        at = at + 1
         left, taken, asked, dirty = remaining(o), 0, true, true
       end
     end
@@ -188,27 +192,40 @@ for i = 1, #KEYS do
       take(o, taken)
       dirty = true
     end
+    local full = qs[1]
     if n == 1 then
-      local l = o
-      out[i + 1] = before .. pack('<dd', qs[1], rs[1])
-      v = dirty and pack('<Bddddd', 49, qs[1], rs[1], P[l + 1], P[l + 2], P[l + 3])
-      ttl = qs[1]
+      out[i + 1] = pack('<Bdddd', 0, q, r, full, rs[1])
     else
-      local after = before
-      v, ttl = '1', now
       for j = 1, n do
-        local l, q, r = tier(o, j), qs[j], rs[j]
-        after = after .. pack('<dd', q, r)
-        v = v .. pack('<ddddd', q, r, P[l + 1], P[l + 2], P[l + 3])
-        if q > ttl then ttl = q end
+        before = before .. pack('<dd', qs[j], rs[j])
+        if qs[j] > full then full = qs[j] end
       end
-      out[i + 1] = after
+      out[i + 1] = before
     end
     if dirty and asked then
-      ttl = ttl - now
-      ttl = (ttl - fmod(ttl, 1000)) / 1000 + 2
-      v = redis.pcall('SET', key, v, 'PX', ttl)
-      failed = type(v) == 'table' and v.err
+      -- It stays longer than it must, so that its end is put off less often, which costs more
+      -- than all the rest. A tenth of a second is for clocks that servers read at another time.
+      local keep = full + 100000 < expires * 1000000
+      if not keep then
+        expires = 2 * full - now
+        expires = (expires - expires % 1000000) / 1000000 + 2
+        if expires > 4294967295 then expires = 4294967295 end
+      end
+      if n == 1 then
+        v = pack('<I4ddddd', expires, full, rs[1], P[o + 1], P[o + 2], P[o + 3])
+      else
+        v = pack('<I4', expires)
+        for j = 1, n do
+          local l = o + 5 * j - 5
+          v = v .. pack('<ddddd', qs[j], rs[j], P[l + 1], P[l + 2], P[l + 3])
+        end
+      end
+      if keep then
+        v = call('SET', key, v, 'KEEPTTL')
+      else
+        v = call('SET', key, v, 'PX', string.format('%.0f', expires * 1000 - (now - now % 1000) / 1000))
+      end
+      failed = v.err
     end
   end
   if failed == '' then

@@ -21,7 +21,7 @@ func timed(t testing.TB, s *Store, c *clock) {
 	text := s.script.text
 	for _, r := range []struct{ old, with string }{
 		{"redis.call('TIME')", "{ ARGV[2] / 1000000 - ARGV[2] % 1000000 / 1000000, ARGV[2] % 1000000 }"},
-		{"/ 1000 + 2", "/ 1000 + 3600000"},
+		{", string.format('%.0f'", ", 3600000 + string.format('%.0f'"},
 	} {
 		if strings.Count(text, r.old) != 1 {
 			t.Fatalf("the script has %q %d times", r.old, strings.Count(text, r.old))

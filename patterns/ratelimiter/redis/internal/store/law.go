@@ -12,9 +12,11 @@ const (
 	// whole is the first whole number after which a float64, which is all that a script
 	// has, does not tell one from the next.
 	whole = 1 << 53
-	// maxPeriod is the longest period, so that times of today and a period later stay
-	// far below whole.
+	// maxFill is the longest that a burst may take to come back, in µs: until 2112, that
+	// long from now is below whole.
+	maxFill   = 1 << 52
 	maxPeriod = 366 * 24 * time.Hour
+	maxBurst  = 1_000_000_000_000
 	// maxTiers is how many tiers a law has at most.
 	maxTiers = 4
 	// MaxLog is the highest Count of a SlidingLog, each permit of which takes memory.
@@ -94,12 +96,17 @@ func (t Tier) problem(a Algorithm) string {
 		return fmt.Sprintf("the period must be a whole number of microseconds, not %v", t.Period)
 	case t.Burst < 1:
 		return fmt.Sprintf("the burst must be at least 1, not %d", t.Burst)
+	case t.Burst > maxBurst:
+		return fmt.Sprintf("the burst must be at most %d, not %d", int64(maxBurst), t.Burst)
 	}
 	count, period := t.reduced()
 	high, low := bits.Mul64(uint64(t.Burst), period)
 	if count >= whole || high > 0 || low >= whole-2*period || low >= whole-2*count {
 		return fmt.Sprintf("%d per %v with a burst of %d cannot be counted exactly to the microsecond: the burst must be below %d, or the count a divisor of the period",
 			t.Count, t.Period, t.Burst, max(1, whole/max(period, 1)))
+	}
+	if low/count > maxFill {
+		return fmt.Sprintf("a burst of %d at %d per %v takes more than 142 years to come back", t.Burst, t.Count, t.Period)
 	}
 	return ""
 }

@@ -5,7 +5,7 @@
 -- ARGV[1] is one flat array of numbers:
 --
 --   laws, for each law: tiers, for each tier: limit width
---   for each key: its law, runs, for each run: kind weight times since
+--   for each key: its law from 0 + 128·runs, for each run: kind + 4·times, weight
 --
 -- The answer is the time, and for each key a status: 0, its clock, its newest permit or 0,
 -- for each tier how many its window held, and for each run how many were taken, and of the
@@ -14,7 +14,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local fmod, pack, unpack, format = math.fmod, struct.pack, struct.unpack, string.format
+local pack, unpack, format = struct.pack, struct.unpack, string.format
 local P = cmsgpack.unpack(ARGV[1])
 
 local held = {} -- how many each tier's window held
@@ -54,32 +54,52 @@ local function rewind(key, by)
   end
 end
 
+-- Adds taken permits. What has left the window goes and the end is put off now and then, so
+-- that it costs little. Returns what failed: then nothing is added.
+local function add(key, clock, seq, taken, widest, old)
+  local score, added = format('%.0f', clock), {}
+  for k = 1, taken do
+    added[2 * k - 1], added[2 * k] = score, pack('>dI4', clock, seq + k)
+  end
+  for k = 1, #added, 1000 do
+    local v = redis.pcall('ZADD', key, _G.unpack(added, k, math.min(k + 999, #added)))
+    if type(v) == 'table' then return v.err end
+  end
+  if redis.call('ZCARD', key) > 16 + taken + 1.5 * old then
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', format('%.0f', clock - widest))
+  end
+  local need = (clock - now + widest) / 1000
+  if redis.call('PTTL', key) < need + 100 then
+    redis.call('PEXPIRE', key, string.format('%.0f', 2 * need + 1000))
+  end
+end
+
 local at, laws, out = 2, {}, { pack('<d', now) }
-for i = 1, P[1] do
+for i = 0, P[1] - 1 do
   laws[i] = at
   at = at + 1 + 2 * P[at]
 end
 
 for i = 1, #KEYS do
-  local o, runs = laws[P[at]], P[at + 1]
-  at = at + 2
-  local key, first, n = KEYS[i], at, P[o]
-  at = at + 4 * runs
-  local widest = 0
+  local key, x = KEYS[i], P[at]
+  local law = x % 128
+  local o, first = laws[law], at + 1
+  at = first + (x - law) / 64
+  local n, widest, most = P[o], 0, 0
   for j = 1, n do
-    if P[o + 2 * j] > widest then widest = P[o + 2 * j] end
+    if P[o + 2 * j] > widest then widest, most = P[o + 2 * j], j end
   end
   local failed, clock, newest, seq = nil, now, 0, 0
-  local v = redis.pcall('ZRANGE', key, -1, -1, 'WITHSCORES')
+  local v = redis.pcall('ZRANGE', key, '-1', '-1', 'WITHSCORES')
   if v.err then
     failed = v.err
   elseif v[1] then
     newest = tonumber(v[2])
-    if #v[1] ~= 12 or unpack('>d', v[1]) ~= newest or fmod(newest, 1) ~= 0 then
+    if #v[1] ~= 12 or unpack('>d', v[1]) ~= newest or newest % 1 ~= 0 then
       failed = ''
     elseif newest > now + widest then
       failed = rewind(key, newest - now)
-      newest, seq = now, 1e6
+      newest, seq = now, 1000000
     else
       if newest > now then clock = newest end
       if newest == clock then seq = unpack('>I4', v[1], 9) end
@@ -89,19 +109,17 @@ for i = 1, #KEYS do
     local left, taken = math.huge, 0
     local text = '\0' .. pack('<dd', clock, newest)
     for j = 1, n do
-      held[j] = 0
-      if newest > clock - P[o + 2 * j] and newest > 0 then
-        held[j] = redis.call('ZCOUNT', key, '(' .. format('%.0f', clock - P[o + 2 * j]), '+inf')
-      end
+      local since = clock - P[o + 2 * j]
+      held[j] = newest > since and newest > 0 and redis.call('ZCOUNT', key, format('(%.0f', since), '+inf') or 0
       left = math.min(left, P[o + 2 * j - 1] - held[j])
       text = text .. pack('<d', held[j])
     end
     if left < 0 then left = 0 end
-    for a = first, at - 4, 4 do
-      local kind, weight, times = P[a], P[a + 1], P[a + 2]
-      local k, longest, tier = 0, 0, 0
+    for a = first, at - 2, 2 do
+      local kind, weight = P[a] % 4, P[a + 1]
+      local times, k, longest, tier = (P[a] - kind) / 4, 0, 0, 0
       if kind == 0 then
-        k = math.min((left - fmod(left, weight)) / weight, times)
+        k = math.min((left - left % weight) / weight, times)
         if k < times then longest, tier = wait(o, key, clock, taken + k * weight, weight) end
         k = k * weight
       elseif kind == 1 then
@@ -113,21 +131,7 @@ for i = 1, #KEYS do
       left, taken = left - k, taken + k
       text = text .. pack('<ddd', k, longest, tier)
     end
-    if taken > 0 then
-      local score, added = format('%.0f', clock), {}
-      for k = 1, taken do
-        added[2 * k - 1], added[2 * k] = score, pack('>dI4', clock, seq + k)
-      end
-      for k = 1, #added, 1000 do
-        v = redis.pcall('ZADD', key, _G.unpack(added, k, math.min(k + 999, #added)))
-        failed = failed or type(v) == 'table' and v.err
-      end
-      if not failed then
-        redis.call('ZREMRANGEBYSCORE', key, '-inf', format('%.0f', clock - widest))
-        v = clock - now + widest
-        redis.call('PEXPIRE', key, format('%.0f', (v - fmod(v, 1000)) / 1000 + 2))
-      end
-    end
+    if taken > 0 then failed = add(key, clock, seq, taken, widest, held[most]) end
     out[i + 1] = text
   end
   if failed == '' then

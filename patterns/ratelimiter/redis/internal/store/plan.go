@@ -177,9 +177,8 @@ func (p *plan) call(s *Store, from, to int, checks []Check) {
 	}
 	for i := from; i < to; i++ {
 		e := &p.entries[i]
-		b = appendNumber(b, uint64(slices.Index(p.laws, e.law)+1))
-		b = appendNumber(b, uint64(e.runs))
-		count += 2 + 4*int(e.runs)
+		b = appendNumber(b, uint64(slices.Index(p.laws, e.law))+maxKeys*uint64(e.runs))
+		count += 1 + 2*int(e.runs)
 		for at := e.head; at >= 0; {
 			kind, weight := checks[at].asked()
 			since, times := uint64(checks[at].Since), uint64(0)
@@ -192,10 +191,12 @@ func (p *plan) call(s *Store, from, to int, checks []Check) {
 					same = k == kind && w == weight
 				}
 			}
-			b = appendNumber(b, uint64(kind))
+			b = appendNumber(b, uint64(kind)+4*times)
 			b = appendNumber(b, uint64(weight))
-			b = appendNumber(b, times)
-			b = appendNumber(b, since)
+			if kind == Return {
+				b = appendNumber(b, since)
+				count++
+			}
 		}
 	}
 	b[1], b[2], b[3], b[4] = byte(count>>24), byte(count>>16), byte(count>>8), byte(count)
