@@ -43,6 +43,12 @@ var (
 	ErrNilRegistry = errors.New("nil registry")
 	// ErrConfigType: a Reconfigure carries another pattern's Config.
 	ErrConfigType = errors.New("config of the wrong type")
+	// ErrNoOperator: nobody says in whose name a command is given.
+	ErrNoOperator = errors.New("command without an operator's name")
+	// ErrNoGuard: a command is for no guard at all.
+	ErrNoGuard = errors.New("no guard is selected")
+	// ErrUnknownGuard: there is no guard of that name.
+	ErrUnknownGuard = errors.New("no guard is named")
 	// ErrUnsupported: the pattern has no meaning for this command.
 	ErrUnsupported = errors.New("operation not supported by this pattern")
 )

@@ -41,7 +41,7 @@ func flip(t testing.TB, b *circuitbreaker.Breaker, n int) {
 func TestEventsOfOneGuardKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
-		events, stop := guards.Subscribe(actors.Buffer(10_000))
+		events, stop := guards.Subscribe(actors.Buffer(10_000), actors.Only[circuitbreaker.StateChanged]())
 		defer stop()
 		var wg sync.WaitGroup
 		for g := range 8 {
@@ -70,11 +70,12 @@ func TestASlowSubscriberIsToldWhatItMissedAndHarmsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guards := actorstest.NewRegistry(t)
 		b := spawnBreaker(t, guards, "b", circuitbreaker.Config{})
-		slow, stopSlow := guards.Subscribe(actors.Buffer(3), actors.From("b"))
+		changes := actors.Only[circuitbreaker.StateChanged]()
+		slow, stopSlow := guards.Subscribe(actors.Buffer(3), changes, actors.From("b"))
 		defer stopSlow()
-		tiny, stopTiny := guards.Subscribe(actors.Buffer(-1))
+		tiny, stopTiny := guards.Subscribe(actors.Buffer(-1), changes)
 		defer stopTiny()
-		quick, stopQuick := guards.Subscribe(actors.Buffer(100))
+		quick, stopQuick := guards.Subscribe(actors.Buffer(100), changes)
 		defer stopQuick()
 		flip(t, b, 10)
 		synctest.Wait()
@@ -123,13 +124,13 @@ func TestFiltersNarrow(t *testing.T) {
 		opts []actors.SubscribeOption
 		want []string
 	}{
-		{"no filter", nil, []string{"a:changed", "a:configured", "b:changed", "b:stopped"}},
-		{"a nil option and a nil filter", []actors.SubscribeOption{nil, actors.Matching(nil)}, []string{"a:changed", "a:configured", "b:changed", "b:stopped"}},
+		{"no filter", nil, []string{"a:changed", "a:operated", "a:configured", "a:operated", "b:changed", "b:operated", "b:stopped"}},
+		{"a nil option and a nil filter", []actors.SubscribeOption{nil, actors.Matching(nil)}, []string{"a:changed", "a:operated", "a:configured", "a:operated", "b:changed", "b:operated", "b:stopped"}},
 		{"one type", []actors.SubscribeOption{actors.Only[changed]()}, []string{"a:changed", "b:changed"}},
 		{"either of two types", []actors.SubscribeOption{actors.Only[configured](), actors.Only[actors.Stopped]()}, []string{"a:configured", "b:stopped"}},
-		{"one guard", []actors.SubscribeOption{actors.From("a")}, []string{"a:changed", "a:configured"}},
-		{"one guard, named as it may be spawned", []actors.SubscribeOption{actors.From(" a ")}, []string{"a:changed", "a:configured"}},
-		{"either of two guards", []actors.SubscribeOption{actors.From("a"), actors.From("b")}, []string{"a:changed", "a:configured", "b:changed", "b:stopped"}},
+		{"one guard", []actors.SubscribeOption{actors.From("a")}, []string{"a:changed", "a:operated", "a:configured", "a:operated"}},
+		{"one guard, named as it may be spawned", []actors.SubscribeOption{actors.From(" a ")}, []string{"a:changed", "a:operated", "a:configured", "a:operated"}},
+		{"either of two guards", []actors.SubscribeOption{actors.From("a"), actors.From("b")}, []string{"a:changed", "a:operated", "a:configured", "a:operated", "b:changed", "b:operated", "b:stopped"}},
 		{"type and guard", []actors.SubscribeOption{actors.Only[changed](), actors.From("b")}, []string{"b:changed"}},
 		{"guard and type", []actors.SubscribeOption{actors.From("b"), actors.Only[configured]()}, nil},
 		{"two types and a guard", []actors.SubscribeOption{actors.From("b"), actors.Only[changed](), actors.Only[actors.Stopped]()}, []string{"b:changed", "b:stopped"}},
@@ -137,7 +138,7 @@ func TestFiltersNarrow(t *testing.T) {
 		{"two filters", []actors.SubscribeOption{about("of a"), about("of b")}, nil},
 		{"filter and guard", []actors.SubscribeOption{about("of a"), actors.From("b")}, nil},
 		{"a filter that panics", []actors.SubscribeOption{actors.Matching(func(actors.Event) bool { panic("foreign code") })}, nil},
-		{"an interface", []actors.SubscribeOption{actors.Only[actors.Event](), actors.From("b")}, []string{"b:changed", "b:stopped"}},
+		{"an interface", []actors.SubscribeOption{actors.Only[actors.Event](), actors.From("b")}, []string{"b:changed", "b:operated", "b:stopped"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -161,6 +162,8 @@ func TestFiltersNarrow(t *testing.T) {
 						got = append(got, ev.Source()+":changed")
 					case configured:
 						got = append(got, ev.Source()+":configured")
+					case actors.Operated:
+						got = append(got, ev.Source()+":operated")
 					case actors.Stopped:
 						got = append(got, ev.Source()+":stopped")
 					default:

@@ -352,9 +352,16 @@ func (h *Handle) Release(id uint64) {
 // control runs f in a turn and waits until it did, or ctx ends, or the guard has
 // stopped.
 func (h *Handle) control(ctx context.Context, f func()) error {
+	return h.controlOr(ctx, f, nil)
+}
+
+// controlOr is control with something that hears why f was never run to its end, even after
+// ctx has ended. It runs on any goroutine.
+func (h *Handle) controlOr(ctx context.Context, f func(), instead func(error)) error {
 	c := newCall().(*call)
-	c.kind, c.control = callControl, f
+	c.kind, c.control, c.instead = callControl, f, instead
 	if err := h.shell.mailbox.Post(&c.node, mailbox.Urgent); err != nil {
+		c.forgo(h.gone())
 		return h.gone()
 	}
 	if !c.await(ctx, h.spin) {
@@ -366,8 +373,11 @@ func (h *Handle) control(ctx context.Context, f func()) error {
 	return c.err
 }
 
-// Operate carries out an operator's command. The error is ErrUnsupported if the
-// pattern has no meaning for it, ctx's, or a *Refusal if the guard has stopped.
+// Operate carries out an operator's command, and an Operated says so. Who gives it and why is
+// what op says, or else ctx (see As). The error is ErrUnsupported if the pattern has no
+// meaning for it, a *Refusal if the guard has stopped, or ctx's if that ended first: then the
+// command may be carried out all the same.
 func (h *Handle) Operate(ctx context.Context, op patterns.Operation) error {
-	return h.command(ctx, func() error { return h.shell.operate(op) })
+	op = signed(ctx, op)
+	return h.steer(ctx, h.shell.relay.audit(operated(h.name, op), 1), 0, func() error { return h.shell.operate(op) })
 }

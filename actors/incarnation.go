@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -94,9 +95,13 @@ func (s *shell) receive(c actor.Context, msg any) {
 		}
 		s.replyTo(sender, answer)
 	case Operate:
-		s.acknowledge(sender, s.operate(msg.Operation))
+		err := s.operate(msg.Operation)
+		s.acknowledge(sender, err)
+		s.auditMessage(msg, sender, err)
 	case Reconfigure:
-		s.acknowledge(sender, s.reconfigure(msg.Config))
+		err := s.reconfigure(msg.Config)
+		s.acknowledge(sender, err)
+		s.auditMessage(msg, sender, err)
 	case inject.Crash:
 		s.crashes = newCrashPlan(msg)
 		s.replyTo(sender, Ack{})
@@ -123,8 +128,11 @@ func (s *shell) fail(sender *actor.PID, msg any) {
 		}
 	case Inspect:
 		s.replyTo(sender, mailbox.Undelivered{Message: msg, Reason: failed})
-	case Operate, Reconfigure, Consult:
+	case Consult:
 		s.replyTo(sender, Refused{Err: failed})
+	case Operate, Reconfigure:
+		s.replyTo(sender, Refused{Err: failed})
+		s.auditMessage(msg, sender, failed)
 	case Report:
 		s.broken.permit = msg.Permit.ID
 	case Cancel:
@@ -311,7 +319,7 @@ func (s *shell) operate(op patterns.Operation) error {
 	now := s.now()
 	s.callIn(now)
 	if err := s.rules.Operate(now, op); err != nil {
-		return err
+		return unsupported(err)
 	}
 	if s.crashes != nil {
 		s.crashes.after(Operate{})
@@ -319,6 +327,15 @@ func (s *shell) operate(op patterns.Operation) error {
 	s.settle()
 	s.moved()
 	return nil
+}
+
+// unsupported has the fault that a pattern finds with a command itself match ErrUnsupported.
+func unsupported(err error) error {
+	fault, ok := errors.AsType[*patterns.ConfigError](err)
+	if !ok || fault.Field != "Kind" || errors.Is(err, ErrUnsupported) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnsupported, err)
 }
 
 func (s *shell) reconfigure(config any) error {

@@ -40,7 +40,8 @@ type Rules interface {
 	// Drain yields, oldest first, the events since the last Drain.
 	Drain() iter.Seq[patterns.Event]
 
-	// Operate carries out an operator's command, or says why not.
+	// Operate carries out an operator's command, or says why not: a *patterns.ConfigError of
+	// the Field Kind if the pattern has no meaning for it.
 	Operate(now patterns.Instant, op patterns.Operation) error
 
 	// Timeless reports that until the next dirty call, Acquire and Report(Success)

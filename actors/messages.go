@@ -115,12 +115,21 @@ type (
 	// the answer that goes with it, or Refused.
 	Consult struct{ Question any }
 
-	// Operate tells a guard what to do. The reply is Ack or Refused.
-	Operate struct{ Operation patterns.Operation }
+	// Operate tells a guard what to do. The reply is Ack or Refused. If Operation does not
+	// say who gives it, that is the sender.
+	Operate struct {
+		Operation patterns.Operation
+		quiet     bool // another shard says what came of it
+	}
 
 	// Reconfigure gives a guard a new Config, of the pattern's own type. The reply is
 	// Ack or Refused.
-	Reconfigure struct{ Config any }
+	Reconfigure struct {
+		Config any
+		// By and Note are who gives it, and why, as in patterns.Operation.
+		By, Note string
+		quiet    bool // another shard says what came of it
+	}
 
 	// Ack says that a command was carried out.
 	Ack struct{}

@@ -154,16 +154,22 @@ func (g *Sharded[C, S]) inspectAll(merge func([]S) S) func(context.Context) (any
 
 // Operate has every shard carry out the command.
 func (g *Sharded[C, S]) Operate(ctx context.Context, op patterns.Operation) error {
-	return g.each(func(t *Typed[C, S]) error { return t.Operate(ctx, op) })
+	op = signed(ctx, op)
+	a := g.shell.relay.audit(operated(g.name, op), len(g.shards))
+	return g.each(func(i int, t *Typed[C, S]) error {
+		return t.steer(ctx, a, i, func() error { return t.shell.operate(op) })
+	})
 }
 
 // Reconfigure changes the rules of every shard. The error names every bad field, and then
 // nothing changed.
 func (g *Sharded[C, S]) Reconfigure(ctx context.Context, c C) error {
 	if err := g.validate(c); err != nil {
+		g.shell.relay.audit(reconfigured(ctx, g.name), 1).ended(0, err)
 		return err
 	}
-	return g.each(func(t *Typed[C, S]) error { return t.Reconfigure(ctx, c) })
+	a := g.shell.relay.audit(reconfigured(ctx, g.name), len(g.shards))
+	return g.each(func(i int, t *Typed[C, S]) error { return t.reconfigure(ctx, a, i, c) })
 }
 
 // Stop stops every shard in order, as Handle.Stop does.
@@ -206,10 +212,10 @@ func (g *Sharded[C, S]) Stats() (sum mailbox.Stats) {
 	return sum
 }
 
-func (g *Sharded[C, S]) each(f func(*Typed[C, S]) error) error {
+func (g *Sharded[C, S]) each(f func(i int, t *Typed[C, S]) error) error {
 	var errs []error
-	for _, t := range g.shards {
-		errs = append(errs, f(t))
+	for i, t := range g.shards {
+		errs = append(errs, f(i, t))
 	}
 	return errors.Join(errs...)
 }
@@ -257,8 +263,14 @@ func (s *shell) route(sender *actor.PID, msg any) (gone bool) {
 		if sender != nil {
 			return s.routeProducer(sender, m)
 		}
-	case Release, releaseLater, Operate, Reconfigure:
+	case Release, releaseLater:
 		s.fan(nil, msg)
+	case Operate:
+		m.quiet = true // the first shard, which answers, says what came of it
+		s.fan(nil, m)
+	case Reconfigure:
+		m.quiet = true
+		s.fan(nil, m)
 	case Inspect:
 		s.inspectFamily(sender)
 		return true

@@ -143,7 +143,9 @@ func (s *shell) Refuse(n *mailbox.Node, reason error) {
 		s.leaveQueue(c)
 	}
 	if c.kind == callAcquire || c.kind == callControl {
-		c.answer(0, s.refusals().of(reason))
+		err := s.refusals().of(reason)
+		c.forgo(err)
+		c.answer(0, err)
 	}
 }
 

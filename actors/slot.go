@@ -48,11 +48,12 @@ type call struct {
 	permit  uint64
 	outcome patterns.Outcome
 	elapsed time.Duration
-	credit  *credit // of an acquire that stands in for a producer
-	spend   bool    // of an acquire: its permit ends as it is handed out
-	cell    *cell   // of an acquire in Leased mode: where to put a lease
-	target  *call   // of a withdraw
-	control func()  // runs in the turn
+	credit  *credit     // of an acquire that stands in for a producer
+	spend   bool        // of an acquire: its permit ends as it is handed out
+	cell    *cell       // of an acquire in Leased mode: where to put a lease
+	target  *call       // of a withdraw
+	control func()      // runs in the turn
+	instead func(error) // hears why control did not; may be nil
 
 	// The answer.
 	granted uint64
@@ -74,6 +75,13 @@ func newCall() any {
 	c := &call{wake: make(chan struct{}, 1)}
 	c.node.Init(c)
 	return c
+}
+
+// forgo says that control was not run to its end.
+func (c *call) forgo(err error) {
+	if c.instead != nil {
+		c.instead(err)
+	}
 }
 
 // answer stores the result and reports whether the requester is still there.

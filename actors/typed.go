@@ -25,13 +25,19 @@ func (t *Typed[C, S]) Snapshot(ctx context.Context) (snapshot S, ok bool) {
 	return snapshot, ok
 }
 
-// Reconfigure changes the guard's rules while it runs and keeps what it has learned.
-// The error names every bad field, or is as for Operate; then nothing changed.
+// Reconfigure changes the guard's rules while it runs and keeps what it has learned. An
+// Operated says so, with who ctx says does it (see As). The error names every bad field, or
+// is as for Operate.
 func (t *Typed[C, S]) Reconfigure(ctx context.Context, c C) error {
+	return t.reconfigure(ctx, t.shell.relay.audit(reconfigured(ctx, t.name), 1), 0, c)
+}
+
+func (t *Typed[C, S]) reconfigure(ctx context.Context, a *audit, shard int, c C) error {
 	if err := t.validate(c); err != nil {
+		a.ended(shard, err)
 		return err
 	}
-	return t.command(ctx, func() error { return t.shell.reconfigure(c) })
+	return t.steer(ctx, a, shard, func() error { return t.shell.reconfigure(c) })
 }
 
 // Validate returns the error that Reconfigure has for c itself, fields that are fixed while

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 )
@@ -30,8 +32,10 @@ const undoTime = 10 * time.Second
 // pattern under the same name, is a *Fault as all others are, and all are returned, joined.
 // If a change fails all the same, those before it are put back.
 //
-// Each Reload is logged, with what it changed, or why it was refused. Those of several
-// goroutines come one after the other; ctx bounds the wait for that, and for the guards.
+// Each Reload is logged, with what it changed, or why it was refused, and each guard that it
+// reconfigures publishes an actors.Operated, by the file's name or the actors.Operator of ctx.
+// Reloads of several goroutines come one after the other; ctx bounds the wait for that, and
+// for the guards.
 func (s *Set) Reload(ctx context.Context, f *File) (Changes, error) {
 	if f == nil {
 		return Changes{}, ErrNilFile
@@ -167,7 +171,7 @@ func (p *plan) carryOut(ctx context.Context) (err error) {
 		return err
 	}
 	for i, c := range p.change {
-		if err := c.to.reconfigure(ctx, p.next.configOf(&c.to.declaration)); err != nil {
+		if err := c.to.reconfigure(p.operator(ctx, "reload"), p.next.configOf(&c.to.declaration)); err != nil {
 			fault := &Fault{Place: c.to.Place, Path: c.to.path, Problem: "cannot be changed: " + err.Error(), Err: err}
 			return errors.Join(fault, p.undo(ctx, p.change[:i+1]))
 		}
@@ -183,11 +187,17 @@ func (p *plan) undo(ctx context.Context, changes []change) error {
 	defer cancel()
 	var errs []error
 	for i, c := range slices.Backward(changes) {
-		if err := c.from.reconfigure(ctx, p.old.configOf(&c.from.declaration)); err != nil && i < len(changes)-1 {
+		if err := c.from.reconfigure(p.operator(ctx, "put back: the reload failed"), p.old.configOf(&c.from.declaration)); err != nil && i < len(changes)-1 {
 			errs = append(errs, &Fault{Place: c.from.Place, Path: c.from.path, Problem: "cannot be put back: " + err.Error(), Err: err})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// operator says in whose name guards are changed: the file's, unless the caller says another.
+func (p *plan) operator(ctx context.Context, why string) context.Context {
+	o, _ := actors.OperatorOf(ctx)
+	return actors.As(ctx, actors.Operator{Name: cmp.Or(o.Name, p.next.file.reading.name), Reason: cmp.Or(o.Reason, why)})
 }
 
 // pipelines makes those that are not as they were. Parts come first.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -188,6 +189,41 @@ func TestAReloadChangesSettingsAndKeepsState(t *testing.T) {
 		if !out.Report(patterns.Success) {
 			t.Error("a permit from before does not count")
 		}
+	})
+}
+
+func TestAReloadIsInTheNameOfItsFileOrOfWhoAsksForIt(t *testing.T) {
+	inSet(t, bank, func(t *testing.T, guards *actors.Registry, s *Set, _ *logbook) {
+		audits, stop := guards.Subscribe(actors.Only[actors.Operated]())
+		defer stop()
+		want := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			for len(audits) > 0 {
+				e := (<-audits).(actors.Operated)
+				got = append(got, fmt.Sprintf("%s: %s by %s because of %s, error %v", e.Name, e.What, e.By, e.Why, e.Err))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("announced %q, want %q", got, want)
+			}
+		}
+		if _, err := s.Reload(t.Context(), replaced(t, bank, "30s", "1m")); err != nil {
+			t.Fatal(err)
+		}
+		want("payments: reconfigure by bulwark.yaml because of reload, error <nil>")
+		alice := actors.As(t.Context(), actors.Operator{Name: "alice"})
+		if _, err := s.Reload(alice, replaced(t, bank, "30s", "2m")); err != nil {
+			t.Fatal(err)
+		}
+		want("payments: reconfigure by alice because of reload, error <nil>")
+
+		s.current.Load().guards["payments"].reconfigure = func(context.Context, any) error { return errors.New("stuck") }
+		if _, err := s.Reload(t.Context(), replaced(t, bank, "30s", "3m", "max_concurrent: 2", "max_waiting: 5")); err == nil {
+			t.Fatal("no error")
+		}
+		want("rooms: reconfigure by bulwark.yaml because of reload, error <nil>",
+			"rooms: reconfigure by bulwark.yaml because of put back: the reload failed, error <nil>")
 	})
 }
 

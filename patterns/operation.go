@@ -10,8 +10,11 @@ type Operation struct {
 	Kind OperationKind
 	// For bounds a forced state; 0 means until told otherwise.
 	For time.Duration
-	// Note is the operator's reason. It is carried by the event.
+	// Note is the operator's reason. It is carried by the events.
 	Note string
+	// By is who the operator is, for the audit event. What leaves it empty is given in the
+	// name of its context, or, if it is a message, of its sender.
+	By string
 }
 
 // OperationKind is the closed set of what operators can ask of any guard. A guard

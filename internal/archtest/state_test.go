@@ -24,7 +24,7 @@ var syncAllowed = []string{"Pool", "WaitGroup"}
 // atomicFiles may import sync/atomic: patterns of file names by folder.
 var atomicFiles = map[string][]string{
 	"mailbox": {"*.go"},
-	"actors":  {"slot.go", "cell.go", "gate.go", "handle.go", "tally.go", "relay.go", "outbox.go", "registry.go", "directory.go"},
+	"actors":  {"slot.go", "cell.go", "gate.go", "handle.go", "tally.go", "relay.go", "outbox.go", "registry.go", "directory.go", "audit.go"},
 	// A context is asked from any goroutine, on both sides of a call, and belongs to no actor.
 	"patterns/internal/lazycontext": {"context.go"},
 	// Letters are put in in a turn, and sent after it.
