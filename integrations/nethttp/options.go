@@ -1,0 +1,204 @@
+package nethttp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/bulwark-go/bulwark/integrations/internal/clientip"
+	"github.com/bulwark-go/bulwark/integrations/internal/keys"
+	"github.com/bulwark-go/bulwark/integrations/internal/paths"
+	"github.com/bulwark-go/bulwark/integrations/internal/precedence"
+	"github.com/bulwark-go/bulwark/integrations/internal/refusal"
+	"github.com/bulwark-go/bulwark/patterns"
+)
+
+// Option is something about a middleware that is not the default.
+type Option func(*settings)
+
+// settings are what the options say.
+type settings struct {
+	exclude  []string
+	keys     []KeyFunc
+	weight   func(*http.Request) int
+	proxies  Proxies
+	priority Priorities
+	late     int
+	refused  http.Handler
+	faults   []error
+	client   bool // one of the keys is the client
+}
+
+// Exclude are the paths that are not guarded: each as it is ("/health"), with all that is
+// below it ("/static/..."), or as a pattern of path.Match ("/api/*/health"). Default /health,
+// /healthz, /ready and /metrics; Exclude() is none. A path with something escaped in it that
+// need not be, or that is not clean, is always guarded.
+func Exclude(entries ...string) Option {
+	entries = slices.Clone(entries)
+	return func(s *settings) { s.exclude = entries }
+}
+
+// Key counts requests by key, for guards that do: limiters, bulkheads with partitions, fair
+// shedders. Several make one of all of them. A key of more than 128 bytes is hashed. Default
+// none for Guard, and PerClient for RateLimit.
+func Key(by ...KeyFunc) Option {
+	by = slices.Clone(by)
+	return func(s *settings) {
+		for _, f := range by {
+			s.fault(f != nil, "Key", f, "is nil")
+		}
+		s.keys = append(s.keys, by...)
+	}
+}
+
+// PerClient counts requests by the address they come from: an IPv6 client's is its /64. With
+// Key it is one part of it, before those of the Keys that come later. Behind a proxy it needs
+// TrustProxies; without, the proxy is the only client.
+func PerClient() Option {
+	return func(s *settings) { s.keys, s.client = append(s.keys, nil), true }
+}
+
+// TrustProxies says whose word about a client is taken. Default nobody's.
+func TrustProxies(p Proxies) Option {
+	p.Trusted = slices.Clone(p.Trusted)
+	return func(s *settings) { s.proxies = p }
+}
+
+// Weight says how much work a request is. Default 1.
+func Weight(f func(*http.Request) int) Option {
+	return func(s *settings) {
+		s.fault(f != nil, "Weight", f, "is nil")
+		s.weight = f
+	}
+}
+
+// Priorities is how priorities are told: see Priority.
+type Priorities = precedence.Config
+
+// Cap is what some clients may claim to be.
+type Cap = precedence.Cap
+
+// Priority has a request's priority told by a header, within what its client may claim. What
+// was found is in the request's context: see PriorityOf. Default none is read: requests are
+// normal, or what an outer middleware found.
+func Priority(p Priorities) Option {
+	p.Caps = slices.Clone(p.Caps)
+	return func(s *settings) { s.priority = p }
+}
+
+// TimeoutStatus is what a client gets whose request took too long: 503, 504, or 408, with
+// which HTTP/1 connections are closed. Default 503.
+func TimeoutStatus(status int) Option {
+	return func(s *settings) {
+		ok := status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout || status == http.StatusRequestTimeout
+		s.fault(ok, "TimeoutStatus", status, "must be 503, 504 or 408")
+		s.late = status
+	}
+}
+
+// Refused answers requests that were refused, or took too long, in place of a problem. It
+// finds out why by RefusalOf; Retry-After and what there is to say of a rate are among the
+// headers already, the status is for it to write.
+func Refused(h http.Handler) Option {
+	return func(s *settings) {
+		s.fault(h != nil, "Refused", h, "is nil")
+		s.refused = h
+	}
+}
+
+// pattern is what errors about options call this package.
+const pattern = "nethttp"
+
+func (s *settings) fault(ok bool, field string, value any, problem string) {
+	if ok {
+		return
+	}
+	if _, plain := value.(int); !plain { // a function has nothing to show
+		value = "nil"
+	}
+	s.faults = append(s.faults, &patterns.ConfigError{Pattern: pattern, Field: field, Value: value, Problem: problem})
+}
+
+// entrance is all that is decided before a guard is asked, and how its refusals look.
+type entrance struct {
+	exclude  *paths.Set
+	clients  *clientip.Resolver
+	keys     []KeyFunc // nil is the client
+	weight   func(*http.Request) int
+	priority *precedence.Rules
+	late     int
+	refused  http.Handler
+	problems *refusal.Problems
+}
+
+// newEntrance returns what options say. The error names every fault.
+func newEntrance(perClient bool, opts []Option) (*entrance, error) {
+	s := settings{exclude: paths.Defaults(), late: http.StatusServiceUnavailable}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&s)
+		}
+	}
+	if len(s.keys) == 0 && perClient {
+		s.keys = []KeyFunc{nil}
+	}
+	faults := slices.Concat(s.faults, paths.Faults(pattern, "Exclude", s.exclude),
+		s.proxies.Faults(pattern, "Proxies"), s.priority.Faults(pattern, "Priorities"))
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	e := &entrance{keys: s.keys, weight: s.weight, late: s.late, refused: s.refused, problems: refusal.NewProblems(s.late)}
+	var errs [3]error
+	e.exclude, errs[0] = paths.New(s.exclude)
+	e.clients, errs[1] = clientip.New(s.proxies)
+	e.priority, errs[2] = precedence.New(s.priority)
+	return e, errors.Join(errs[:]...)
+}
+
+// excludes reports whether nobody is asked about r.
+func (e *entrance) excludes(r *http.Request) bool { return e.exclude.Has(r.URL.Path, r.URL.RawPath) }
+
+// ask fills in what a guard is asked for, and returns r, with its priority in its context if
+// a header was read.
+func (e *entrance) ask(r *http.Request, q *patterns.Request) *http.Request {
+	if len(e.keys) > 0 {
+		q.Key = e.key(r)
+	}
+	if e.weight != nil {
+		q.Weight = e.weight(r)
+	}
+	name := e.priority.Header()
+	if name == "" {
+		q.Priority, _ = precedence.From(r.Context())
+		return r
+	}
+	q.Priority = e.priority.Of(r.Header.Get(name), e.clients.Of(r.RemoteAddr, r.Header))
+	return r.WithContext(precedence.With(r.Context(), q.Priority))
+}
+
+func (e *entrance) key(r *http.Request) string {
+	if len(e.keys) == 1 {
+		return keys.Bound(e.part(0, r))
+	}
+	parts := make([]string, len(e.keys))
+	for i := range e.keys {
+		parts[i] = e.part(i, r)
+	}
+	return keys.Bound(keys.Join(parts...))
+}
+
+func (e *entrance) part(i int, r *http.Request) string {
+	if by := e.keys[i]; by != nil {
+		return by(r)
+	}
+	return clientip.Key(e.clients.Of(r.RemoteAddr, r.Header))
+}
+
+// must is for options that are written in the program.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(fmt.Errorf("nethttp: %w", err))
+	}
+	return v
+}
