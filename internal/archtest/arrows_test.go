@@ -52,6 +52,7 @@ var layers = []layer{
 	{"actors/pool", []string{
 		actors, actors + "/...", patterns, patterns + "/circuitbreaker", mailbox, module + "/supervisor", protoActor,
 	}},
+	{"actors/exchange", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor}},
 	{"actors/middleware", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoact + "/ctxext"}},
 	{"actors", []string{
 		patterns, mailbox, actors + "/internal/...", protoActor, protoEventStream,
