@@ -56,11 +56,11 @@ local function convert(o, q, r, c, p, b)
   return now + (x - r) / c, r
 end
 
--- Reads what is stored into qs and rs. Returns when it expires, and whether it was of
--- another law; or nil if it is no bucket.
+-- Reads what is stored into qs and rs. Returns when it expires, and whether it was another
+-- bucket, by its law or by the clock; or nil if it is none.
 local function load(o, v)
   local tiers, size = P[o], #v
-  if size % 40 ~= 4 then return nil end
+  if size < 44 or size % 40 ~= 4 then return nil end
   local expires, other = unpack('<I4', v), size ~= 40 * tiers + 4
   for j = 1, tiers do
     local at = 40 * j - 35
@@ -80,7 +80,8 @@ local function load(o, v)
       if q < now then
         q, r = now, 0
       elseif q > now + tq or q == now + tq and r > tr then
-        q, r = now + tq, tr -- the clock was put back: an empty bucket is the most that is missing
+        -- The clock was put back. An empty bucket is the most that is missing, from now on.
+        q, r, other = now + tq, tr, true
       end
       if not same then
         other = true
