@@ -191,3 +191,12 @@ func (w *witness) hear(what string) {
 	w.told[what]++
 	w.held--
 }
+
+func budgetOf(t testing.TB, b *retry.Budget) retry.BudgetSnapshot {
+	t.Helper()
+	s, ok := b.Snapshot(t.Context())
+	if !ok {
+		t.Error("no snapshot")
+	}
+	return s
+}
