@@ -11,7 +11,8 @@
 --
 -- The answer is the time, and for each key a status: 0, and for each tier where it was full
 -- when the key's first run came, and where when its last had gone; or 1 for what is no
--- bucket; or 2 and the text of an error. A run of equal requests is decided at once.
+-- bucket; or 2 and the text of an error. A run of equal requests is decided at once. A
+-- server that takes no writes, as it says at the first, has the script end with that error.
 --
 -- x % m is below 0 where x/m was rounded up to a whole number: then m has to be added.
 local time = redis.call('TIME')
@@ -135,6 +136,7 @@ local function giveBack(o, n, since)
 end
 
 local at, laws, out = 2, {}, { pack('<d', now) }
+local written = false
 for i = 0, P[1] - 1 do
   laws[i] = at
   at = at + 1 + 5 * P[at]
@@ -227,6 +229,8 @@ for i = 1, #KEYS do
         v = call('SET', key, v, 'PX', string.format('%.0f', expires * 1000 - (now - now % 1000) / 1000))
       end
       failed = v.err
+      if failed and not written then return { err = failed } end
+      written = true
     end
   end
   if failed == '' then

@@ -10,7 +10,8 @@
 -- The answer is the time, and for each key a status: 0, its clock, its newest permit or 0,
 -- for each tier how many its window held, and for each run how many were taken, and of the
 -- first that was refused how long it has to wait and because of which tier; or 1 for what is
--- no log; or 2 and the text of an error.
+-- no log; or 2 and the text of an error. A server that takes no writes, as it says at the
+-- first, has the script end with that error.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -75,6 +76,7 @@ local function add(key, clock, seq, taken, widest, old)
 end
 
 local at, laws, out = 2, {}, { pack('<d', now) }
+local written = false
 for i = 0, P[1] - 1 do
   laws[i] = at
   at = at + 1 + 2 * P[at]
@@ -131,7 +133,11 @@ for i = 1, #KEYS do
       left, taken = left - k, taken + k
       text = text .. pack('<ddd', k, longest, tier)
     end
-    if taken > 0 then failed = add(key, clock, seq, taken, widest, held[most]) end
+    if taken > 0 then
+      failed = add(key, clock, seq, taken, widest, held[most])
+      if failed and not written then return { err = failed } end
+      written = true
+    end
     out[i + 1] = text
   end
   if failed == '' then

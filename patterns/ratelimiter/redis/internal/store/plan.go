@@ -213,6 +213,10 @@ func (p *plan) fail(e *entry, answers []Answer, err error) {
 
 // clear forgets what the plan refers to, and keeps its memory if that is not much.
 func (p *plan) clear() {
+	if cap(p.next) > 64*maxKeys {
+		*p = plan{last: make(map[string]int32)}
+		return
+	}
 	clear(p.entries)
 	clear(p.calls)
 	clear(p.commands)
