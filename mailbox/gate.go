@@ -22,12 +22,15 @@ type Gate struct {
 	Pass int
 	// Tell is sent a *GateOpened then, as a system message. It may be nil.
 	Tell *actor.PID
+	// ID is for whoever sends one Gate after another: it comes back in the GateOpened.
+	ID uint64
 }
 
 // GateOpened says that the messages that a Gate let through were all served.
 type GateOpened struct {
 	Who    *actor.PID // the actor
 	Passed int        // Gate.Pass
+	ID     uint64     // Gate.ID
 }
 
 // Failed is the Message of a Failure that comes from a mailbox of this package. It
@@ -111,7 +114,7 @@ func (m *Combining) passed() {
 		}
 	}()
 	if p, ok := m.host.system.ProcessRegistry.Get(g.Tell); ok {
-		p.SendSystemMessage(g.Tell, &GateOpened{Who: m.host.self, Passed: g.Pass})
+		p.SendSystemMessage(g.Tell, &GateOpened{Who: m.host.self, Passed: g.Pass, ID: g.ID})
 	}
 }
 

@@ -165,7 +165,7 @@ func (l listener) SendUserMessage(*actor.PID, any) {}
 func (l listener) Stop(*actor.PID)                 {}
 func (l listener) SendSystemMessage(_ *actor.PID, msg any) {
 	if o, ok := msg.(*GateOpened); ok {
-		l.add("opened:%s:%d", o.Who.Id, o.Passed)
+		l.add("opened:%s:%d:%d", o.Who.Id, o.Passed, o.ID)
 		if o.Passed == 13 {
 			panic("unlucky")
 		}
@@ -177,11 +177,11 @@ func TestWhoIsToldThatAGateOpened(t *testing.T) {
 		pid := w.spawn(w.subject("s", nil), "s")
 		process, _ := w.system.ProcessRegistry.Get(pid)
 		tell, _ := w.system.ProcessRegistry.Add(listener{w}, "listener")
-		process.SendSystemMessage(pid, Gate{Refuse: errShut, Pass: 2, Tell: tell})
+		process.SendSystemMessage(pid, Gate{Refuse: errShut, Pass: 2, Tell: tell, ID: 7})
 		synctest.Wait()
 		w.answered(w.ask(pid, echo("1")), echo("1"))
 		w.send(pid, "2")
-		w.settled("s:started s:2 opened:s:2")
+		w.settled("s:started s:2 opened:s:2:7")
 		process.SendSystemMessage(pid, Gate{Refuse: errShut, Pass: 13, Tell: tell})
 		synctest.Wait()
 		for range 13 {

@@ -70,7 +70,7 @@ func (n *node) act(e rules.Effect) (tell func()) {
 		n.post(m, &actor.SuspendMailbox{})
 	case rules.DoShut, rules.DoProbe:
 		away := &AwayError{Child: m.pid.Id, State: e.To, Cause: e.Cause, RetryAt: n.wall(e.Until)}
-		n.post(m, mailbox.Gate{Refuse: away, Pass: e.Pass, Tell: n.pid})
+		n.post(m, mailbox.Gate{Refuse: away, Pass: e.Pass, Tell: n.pid, ID: e.Probe})
 	case rules.DoOpen:
 		n.post(m, mailbox.Gate{})
 	case rules.DoGiveUp:

@@ -183,7 +183,7 @@ func (n *node) SendSystemMessage(_ *actor.PID, msg any) {
 	case *mailbox.GateOpened:
 		n.order(func() {
 			if m := n.member(msg.Who); m != nil {
-				n.machine.Passed(n.now(), m.id)
+				n.machine.Passed(n.now(), m.id, msg.ID)
 			}
 		}, nil)
 	}

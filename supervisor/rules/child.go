@@ -42,6 +42,7 @@ type child struct {
 	circuit *circuitbreaker.Machine
 	permit  patterns.PermitID // of the probe that it is
 	probing bool              // it is one, or will be once it is restarted
+	probe   uint64            // number of its latest Probe effect
 	joined  bool              // it waits for the group's circuit
 
 	failed *list.Element    // in group.failed

@@ -207,7 +207,9 @@ func (m *Machine) restart(c *child) {
 	switch {
 	case to == HalfOpen && c.gated:
 		c.shut = true
-		m.effect(Effect{Do: DoProbe, Child: c.id, To: to, Cause: cause, Until: patterns.Never, Pass: m.pass(c)})
+		m.probes++
+		c.probe = m.probes
+		m.effect(Effect{Do: DoProbe, Child: c.id, To: to, Cause: cause, Until: patterns.Never, Pass: m.pass(c), Probe: c.probe})
 	case c.shut:
 		c.shut = false
 		m.effect(Effect{Do: DoOpen, Child: c.id})

@@ -20,7 +20,8 @@ const (
 	DoSuspend
 	// DoShut: Child's mailbox refuses, Until.
 	DoShut
-	// DoProbe: Child's mailbox lets Pass messages through, and says when they are served.
+	// DoProbe: Child's mailbox lets Pass messages through, and says when they are served. It
+	// takes the place of the one before.
 	DoProbe
 	// DoOpen: Child's mailbox opens.
 	DoOpen
@@ -51,6 +52,7 @@ type Effect struct {
 	Cause    Cause
 	Until    patterns.Instant // Never if unknown
 	Pass     int
+	Probe    uint64 // number of the DoProbe, to be said to Passed
 	Barrier  uint64
 }
 

@@ -33,6 +33,7 @@ type Machine struct {
 	orders     uint64           // how often a child went down
 	blocking   int              // children that are
 	barriers   uint64           // how many Settle effects there were
+	probes     uint64           // how many Probe effects there were
 	settled    uint64           // the latest that the host confirmed
 	leaving    bool
 	out, spare []Effect
@@ -202,10 +203,11 @@ func (m *Machine) Gone(now patterns.Instant, id ID, u float64) {
 	m.mend(c, u)
 }
 
-// Passed says that a probe served all the messages that it was given.
-func (m *Machine) Passed(now patterns.Instant, id ID) {
+// Passed says that a probe served all the messages that Probe effect number probe gave it.
+// Another effect may have taken the place of that one meanwhile: then it says nothing.
+func (m *Machine) Passed(now patterns.Instant, id ID, probe uint64) {
 	m.at(now)
-	if c := m.children.get(id); c != nil && c.state == HalfOpen {
+	if c := m.children.get(id); c != nil && c.state == HalfOpen && c.probe == probe {
 		c.shut = false // the mailbox has opened itself
 		m.probePassed(c, CauseProbePassed)
 	}

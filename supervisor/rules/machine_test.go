@@ -417,7 +417,8 @@ func TestBreaker(t *testing.T) {
 			{1000, "tick", "settle 2, a open>half-open probe, probe a 3, restart a, b suspended>running restarted, restart b"},
 			{1000, "settled 2", ""},
 			{1001, "fail b", "settle 3, a half-open>half-open probe, probe a 3, restart a, restart b"},
-			{1002, "passed a", "a half-open>running probe-passed"},
+			{1002, "passed a 1", ""}, // the first, which was over when its end was heard of
+			{1003, "passed a 2", "a half-open>running probe-passed"},
 		}},
 		{"without a gate, a trial that a sibling ends begins again", Config{Scope: All, Breaker: cfg.Breaker}, false, "a b", []line{
 			{0, "fail a", "settle 1, restart a, restart b"},

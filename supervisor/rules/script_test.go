@@ -46,7 +46,14 @@ func (s *script) do(at int, line string) string {
 	case "gone":
 		s.m.Gone(now, id(words[1]), 0)
 	case "passed":
-		s.m.Passed(now, id(words[1]))
+		var probe uint64
+		if c := s.m.children.get(id(words[1])); c != nil {
+			probe = c.probe // the latest
+		}
+		if n, err := strconv.Atoi(arg(2)); err == nil {
+			probe = uint64(n)
+		}
+		s.m.Passed(now, id(words[1]), probe)
 	case "release":
 		if !s.m.Release(now, id(words[1])) {
 			return "no"

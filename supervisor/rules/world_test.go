@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/supervisor/intensity"
 )
 
 // world is a Machine among actors whose messages take their time: each has a queue of
@@ -26,6 +27,7 @@ type worldKid struct {
 	suspended bool
 	shut      bool
 	pass      int
+	probe     uint64
 	busy      bool // with a message of a user's
 }
 
@@ -78,7 +80,7 @@ func (w *world) obey(id ID, k *worldKid) {
 	case DoShut:
 		k.shut, k.pass = true, 0
 	case DoProbe:
-		k.shut, k.pass = true, e.Pass
+		k.shut, k.pass, k.probe = true, e.Pass, e.Probe
 	case DoOpen:
 		k.shut = false
 	case DoStop:
@@ -112,7 +114,8 @@ func (w *world) end(id ID, k *worldKid, fail bool) {
 	if k.pass > 0 {
 		if k.pass--; k.pass == 0 {
 			k.shut = false
-			w.inbox = append(w.inbox, func() { w.m.Passed(w.now, id) })
+			probe := k.probe
+			w.inbox = append(w.inbox, func() { w.m.Passed(w.now, id, probe) })
 		}
 	}
 }
@@ -123,15 +126,7 @@ func (w *world) calm() {
 		w.end(id, k, false)
 	}
 	for range 10_000 {
-		busy := len(w.inbox) > 0
-		w.work()
-		for id, k := range w.kids {
-			busy = busy || len(k.inbox) > 0
-			w.obey(id, k)
-		}
-		if busy {
-			continue
-		}
+		w.deliver()
 		wake := w.m.Wake()
 		if wake == patterns.Never {
 			return
@@ -144,6 +139,32 @@ func (w *world) calm() {
 		w.flush()
 	}
 	w.t.Fatal("it never comes to rest")
+}
+
+// tryFirst has the first child fail until its circuit is half-open.
+func (w *world) tryFirst() {
+	for s, ok := w.m.Status(0); ok && s.State == Running; s, ok = w.m.Status(0) {
+		w.begin(w.kids[0])
+		w.end(0, w.kids[0], true)
+		w.deliver()
+	}
+	if wake := w.m.Wake(); wake != patterns.Never {
+		w.now = wake
+		w.m.Tick(w.now)
+		w.flush()
+	}
+}
+
+// deliver lets everything under way happen, and no time pass.
+func (w *world) deliver() {
+	for again := true; again; {
+		again = len(w.inbox) > 0
+		w.work()
+		for id, k := range w.kids {
+			again = again || len(k.inbox) > 0
+			w.obey(id, k)
+		}
+	}
 }
 
 // check is what must be true of a world at rest.
@@ -197,12 +218,22 @@ func nobodyIsForgotten(t *rapid.T) {
 			OpenFactor: 2, ProbeFor: time.Duration(rapid.IntRange(1, 30).Draw(t, "group probe")),
 		}
 	}
-	w := &world{t: t, m: New(Params{Config: cfg}), gated: rapid.Bool().Draw(t, "gated"), kids: map[ID]*worldKid{}}
-	n := rapid.IntRange(1, 5).Draw(t, "children")
+	gated, most := rapid.Bool().Draw(t, "gated"), 5
+	if rapid.Bool().Draw(t, "trials") { // two of whom each ends the other's: what is late is about an earlier one
+		gated, most = true, 2
+		cfg = Config{Scope: cfg.Scope, HoldFor: NoHold, Breaker: BreakerConfig{
+			Intensity: 1, Period: time.Duration(rapid.IntRange(1, 60).Draw(t, "trip period")), OpenFor: 1, Probes: 1,
+		}, Intensity: intensity.Config{Restarts: intensity.Unlimited}}
+	}
+	w := &world{t: t, m: New(Params{Config: cfg}), gated: gated, kids: map[ID]*worldKid{}}
+	n := rapid.IntRange(1, most).Draw(t, "children")
 	kinds := rapid.SliceOfN(rapid.SampledFrom([]RestartType{Permanent, Transient, Temporary}), n, n).Draw(t, "types")
 	for i, kind := range kinds {
 		w.m.Add(0, ID(i), kind)
 		w.kids[ID(i)] = &worldKid{}
+	}
+	if most == 2 {
+		w.tryFirst()
 	}
 	for range rapid.IntRange(1, 100).Draw(t, "steps") {
 		id := ID(rapid.IntRange(0, n-1).Draw(t, "child"))
