@@ -119,6 +119,8 @@ func (c *course) settle(w http.ResponseWriter, instead http.Handler, err error) 
 		instead.ServeHTTP(w, c.request)
 	case end.held != nil && (err == nil || end.held.is(err)):
 		end.held.release(w)
+	case errors.Is(err, ErrSpent): // the first attempt has not answered in time
+		c.h.refuse(w, c.request, context.DeadlineExceeded)
 	case err == nil:
 		c.h.refuse(w, c.request, errNothing)
 	default:
@@ -138,7 +140,7 @@ func (a *attempt) is(err error) bool {
 		return false
 	}
 	failed, ok := errors.AsType[*StatusError](err)
-	return ok && failed.Status == a.status || errors.Is(err, errRefusedInside)
+	return ok && failed.Status == a.status || errors.Is(err, errRefusedInside) || errors.Is(err, ErrSpent)
 }
 
 // tidy does for a copy of a request what package http does for the request: it removes the

@@ -56,7 +56,7 @@ func TestAKeyIsWhatTheOptionsSay(t *testing.T) {
 		{"the client behind a proxy", []nethttp.Option{nethttp.PerClient(), proxied}, []string{"X-Forwarded-For", "1.1.1.1, 203.0.113.9"}, "203.0.113.9"},
 		{"an IPv6 client", []nethttp.Option{nethttp.PerClient(), proxied}, []string{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::/64"},
 		{"the client and a header", []nethttp.Option{nethttp.PerClient(), proxied, nethttp.Key(nethttp.ByHeader("A"))}, []string{"X-Forwarded-For", "203.0.113.9", "A", "a"}, "203.0.113.9|a"},
-		{"a long one", []nethttp.Option{nethttp.Key(nethttp.ByHeader("A"))}, []string{"A", long}, "sha256:7d6f7f9c"},
+		{"a long one", []nethttp.Option{nethttp.Key(nethttp.ByHeader("A"))}, []string{"A", long}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := newAsked()
