@@ -11,6 +11,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/backpressure"
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
+	"github.com/bulwark-go/bulwark/patterns/hedge"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 	"github.com/bulwark-go/bulwark/patterns/retry"
@@ -69,6 +70,7 @@ func newCatalog() *catalog {
 			plain("backpressure", backpressure.Spawn),
 			plain("bulkhead", bulkhead.Spawn),
 			plain("circuitbreaker", circuitbreaker.Spawn),
+			hedges(),
 			plain("loadshedder", loadshedder.Spawn),
 			folded("ratelimiter", ratelimiter.Spawn, limited.fold),
 			retries(),
@@ -90,6 +92,7 @@ func newCatalog() *catalog {
 				"FailureRatio": off, "SlowRatio": off, "SlowCall": off, "OpenJitter": off, "ResetOpensAfter": off,
 				"ProbeFailureRatio": off, "RampFor": off, "CallTimeout": off,
 			},
+			reflect.TypeFor[hedge.Config](): {"Quantile": off},
 			reflect.TypeFor[loadshedder.Config](): {
 				"MaxQueue": minus("none"), "MaxWait": minus("off"), "CPU": minus("off"), "Memory": minus("off"),
 				"SchedulingLatency": minus("off"), "GC": minus("off"), "SampleInterval": minus("off"), "Smoothing": minus("off"),

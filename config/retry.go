@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/hedge"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 )
 
@@ -23,6 +24,26 @@ func retries() kind {
 	k.refers = func(wire any) string { return wire.(retrying).Budget }
 	k.bind = func(config any, budget patterns.Guard) any {
 		c := config.(retry.Config)
+		c.Budget = budget.(*retry.Budget)
+		return c
+	}
+	return k
+}
+
+// hedging is a section of a hedge, in which a budget is a name.
+type hedging struct {
+	hedge.Config
+	// Budget is the name of a retrybudget of this file, which all who name it share. Default none.
+	Budget string
+}
+
+func (h hedging) fold() (hedge.Config, error) { return h.Config, nil }
+
+func hedges() kind {
+	k := folded("hedge", hedge.Spawn, hedging.fold)
+	k.refers = func(wire any) string { return wire.(hedging).Budget }
+	k.bind = func(config any, budget patterns.Guard) any {
+		c := config.(hedge.Config)
 		c.Budget = budget.(*retry.Budget)
 		return c
 	}

@@ -67,7 +67,9 @@ func (a *attempt) runBeside() {
 func (a *attempt) suppress() {
 	a.suppressed = true
 	if a.fate.CompareAndSwap(asking, ended) {
-		a.race.tallies.Add(suppressed)
+		if a.race.work.Err() == nil { // or nobody wants to know what it says
+			a.race.tallies.Add(suppressed)
+		}
 		a.race.ends <- a
 	}
 }

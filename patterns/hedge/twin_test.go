@@ -319,7 +319,8 @@ func TestManyCallsAtOnceAddUp(t *testing.T) {
 	switch {
 	case s.Calls != callers*each, budgeted.Calls != s.Attempts-s.Extra, inside.held != 0:
 		t.Errorf("%+v; %+v; %d held", s.Totals, budgeted, inside.held)
-	case s.Extra != budgeted.Extras, s.Extra > s.Calls/2, uint64(started) > s.Attempts, s.ExtraWon == 0:
+	case s.Extra > budgeted.Extras, budgeted.Extras > s.Calls/2, // a call may end while the budget is asked
+		s.Suppressed > budgeted.Suppressed, uint64(started) > s.Attempts, s.ExtraWon == 0:
 		t.Errorf("%+v; %+v; %d started", s.Totals, budgeted, started)
 	}
 }
