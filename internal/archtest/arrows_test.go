@@ -44,7 +44,6 @@ var layers = []layer{
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
 	{"patterns/pipeline", []string{patterns}},
 	{"patterns/hedge", append([]string{patterns + "/retry"}, ofPatterns...)}, // whose budgets it shares
-	{"patterns/hedge", append([]string{patterns + "/retry"}, ofPatterns...)}, // whose budgets it shares
 	{"patterns/ratelimiter/redis/internal/store", []string{patterns + "/internal/rate", "github.com/redis/go-redis/v9"}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},
@@ -75,6 +74,7 @@ var layers = []layer{
 	{"internal/codel", nil},
 	{"internal/growth", nil},
 	{"internal/hosttest", []string{"..."}},
+	{"internal/reasons", []string{"..."}},
 	{"internal/redisserver", []string{"github.com/redis/go-redis/v9"}},
 	{"internal/redistest", []string{module + "/internal/redisserver", "github.com/redis/go-redis/v9", "go.uber.org/goleak"}},
 	{"internal/simulation", []string{patterns}},
