@@ -51,6 +51,8 @@ func (s *shell) dueBy(now patterns.Instant) {
 			if s.waiters.order == patterns.Keyed {
 				s.pumpKey(d.line.key)
 			}
+		case d.permit == errandAlarm:
+			s.overdue(now)
 		default:
 			s.reclaim(d.permit, ReclaimedExpired)
 		}

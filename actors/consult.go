@@ -2,7 +2,9 @@ package actors
 
 import (
 	"context"
+	"errors"
 
+	"github.com/bulwark-go/bulwark/mailbox"
 	"github.com/bulwark-go/bulwark/patterns"
 )
 
@@ -12,6 +14,9 @@ import (
 func (h *Handle) Consult(ctx context.Context, question any) (answer any, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if h.shell.errands != nil {
+		return h.inquire(ctx, question)
 	}
 	if h.shell.mailbox.TryEnter() {
 		return h.spotConsult(question)
@@ -55,11 +60,25 @@ func (s *shell) consult(question any) (any, error) {
 	case s.consultant == nil:
 		return nil, ErrUnsupported
 	}
+	c := s.consultRules(question)
+	return c.Answer, c.Err
+}
+
+// consultRules asks the rules, and does what follows from the answer.
+func (s *shell) consultRules(question any) patterns.Consultation {
 	now := s.now()
 	if s.waiters.count > 0 {
 		s.follow(question)
 	}
 	c := s.consultant.Consult(now, question)
+	if !c.Refer {
+		s.tally(&c)
+	}
+	return c
+}
+
+// tally counts what an answer decided.
+func (s *shell) tally(c *patterns.Consultation) {
 	if c.Answer == nil && c.Err == nil {
 		c.Err = ErrUnsupported
 	}
@@ -77,7 +96,61 @@ func (s *shell) consult(question any) (any, error) {
 	case c.Dirty:
 		s.settle()
 	}
-	return c.Answer, c.Err
+}
+
+// inquire is Consult where the answer may be elsewhere. The question takes its turn among
+// the requests.
+func (h *Handle) inquire(ctx context.Context, question any) (answer any, err error) {
+	c := newCall().(*call)
+	c.kind, c.question = callConsult, question
+	if err := h.shell.mailbox.Post(&c.node, mailbox.Ordinary); err != nil {
+		if errors.Is(err, mailbox.ErrStopped) {
+			return nil, h.gone()
+		}
+		return nil, h.shell.refusals().of(err)
+	}
+	switch {
+	case !c.await(ctx, h.spin):
+		h.withdraw(c)
+		return nil, ctx.Err()
+	case errors.Is(c.err, ErrStopped):
+		return nil, h.gone()
+	}
+	return c.reply, c.err
+}
+
+// inquiry answers a question, or has the answer fetched.
+func (s *shell) inquiry(c *call) {
+	s.current = c
+	if s.crashes != nil {
+		s.crashes.before(Consult{})
+	}
+	switch {
+	case s.closing:
+		s.refuse(c, &s.refusals().stopped)
+	case s.consultant == nil:
+		s.refuse(c, ErrUnsupported)
+	default:
+		if answer := s.consultRules(c.question); answer.Refer {
+			s.refer(c)
+		} else {
+			s.inform(c, &answer)
+		}
+	}
+	s.current = nil
+}
+
+// inform answers a question.
+func (s *shell) inform(c *call, answer *patterns.Consultation) {
+	switch {
+	case answer.Err != nil:
+		s.refuse(c, answer.Err)
+	case c.sender != nil:
+		s.reply(c.sender, answer.Answer)
+	default:
+		c.reply = answer.Answer
+		c.answer(0, nil)
+	}
 }
 
 // follow tells the rules who waits before the question.
@@ -91,4 +164,13 @@ func (s *shell) follow(question any) {
 		r.Key = q.ShardKey()
 	}
 	f.Behind(s.waiters.view(&r))
+}
+
+// refuseQuestion is refuse for a question, which nobody counts.
+func (s *shell) refuseQuestion(c *call, err error) {
+	if c.sender != nil {
+		s.reply(c.sender, Refused{Err: err})
+		return
+	}
+	c.answer(0, err)
 }

@@ -39,6 +39,9 @@ func (s *shell) produce(sender *actor.PID, msg Produce) {
 	case s.closing:
 		s.reply(sender, Rejected{Ref: msg.Ref, Err: &s.refusals().stopped})
 		return
+	case s.errands != nil:
+		s.reply(sender, Rejected{Ref: msg.Ref, Err: &s.refusals().invalid})
+		return
 	case msg.Window < 0 || msg.Window > maxWindow || !msg.Priority.Valid():
 		s.reply(sender, Rejected{Ref: msg.Ref, Err: &s.refusals().invalid})
 		return

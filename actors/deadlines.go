@@ -23,6 +23,8 @@ func (d *deadline) names(l *ledger) bool {
 		return d.waiter.waitSequence == d.sequence
 	case d.line != nil:
 		return d.line.alarmID == d.sequence
+	case d.permit == errandAlarm:
+		return true
 	}
 	return l.find(d.permit) != nil
 }

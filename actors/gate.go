@@ -66,8 +66,12 @@ type gate struct {
 	// refusal, if not nil, is what every request gets until the instant until.
 	refusal error
 	until   patterns.Instant
-	plan    any // of rules that are a Planner
+	refers  bool // it is not worth trying for a turn on the spot
+	plan    any  // of rules that are a Planner
 }
+
+// refers reports whether requests are most likely decided elsewhere.
+func (s *shell) refers() bool { return s.errands != nil && s.gate.Load().refers }
 
 // openGate publishes the current view.
 func (s *shell) openGate() {
@@ -78,6 +82,9 @@ func (s *shell) openGate() {
 	}
 	if p, ok := s.rules.(Planner); ok {
 		g.plan = p.Plan()
+	}
+	if s.errands != nil {
+		g.refers = s.errands.referrer.Refers()
 	}
 	old := s.gate.Swap(g)
 	if old != nil && (old.epoch != g.epoch || g.refusal != nil) {

@@ -77,7 +77,7 @@ func (h *Handle) Acquire(ctx context.Context) (patterns.Permit, error) {
 	if s.lessor != nil {
 		return h.lease(ctx, &s.blank, since)
 	}
-	if s.mailbox.TryEnter() {
+	if !s.refers() && s.mailbox.TryEnter() {
 		switch id, err := h.spot(&s.blank, nil, since); {
 		case err != nil:
 			return patterns.Permit{}, h.terms.Rejected(err)
@@ -105,7 +105,7 @@ func (h *Handle) AcquireFor(ctx context.Context, r patterns.Request) (patterns.P
 		}
 		return h.lease(ctx, &r, since)
 	}
-	if r.HoldFor == 0 && s.mailbox.TryEnter() {
+	if r.HoldFor == 0 && !s.refers() && s.mailbox.TryEnter() {
 		s.scratch = r // an argument of an interface method would be allocated
 		switch id, err := h.spot(&s.scratch, nil, since); {
 		case err != nil:
@@ -236,7 +236,7 @@ func (s *shell) conclude(d patterns.Decision) (id uint64, err error) {
 	case patterns.Refuse:
 		s.counts.Rejected++
 		err = d.Err
-	case patterns.Wait:
+	case patterns.Wait, patterns.Refer:
 		s.counts.Asked-- // it will ask again, in the queue
 	}
 	return id, err

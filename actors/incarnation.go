@@ -89,6 +89,12 @@ func (s *shell) receive(c actor.Context, msg any) {
 	case Inspect:
 		s.replyTo(sender, s.inspect())
 	case Consult:
+		if s.errands != nil {
+			c := newCall().(*call)
+			c.kind, c.sender, c.question = callConsult, sender, msg.Question
+			s.inquiry(c)
+			break
+		}
 		answer, err := s.consult(msg.Question)
 		if err != nil {
 			answer = Refused{Err: err}
@@ -202,6 +208,12 @@ func (s *shell) cancelByMessage(sender *actor.PID, msg Cancel) {
 			}
 		}
 	}
+	for c := range s.afar() {
+		if c.kind == callAcquire && c.ref == msg.Ref && c.sender != nil && c.sender.Equal(sender) {
+			s.withdraw(c, &s.refusals().cancelled)
+			return
+		}
+	}
 	if !msg.search {
 		s.counts.Repeated++
 	}
@@ -225,6 +237,9 @@ func (s *shell) started() {
 		s.releaseHolder(gone)
 	}
 	s.extendAll()
+	if s.errands != nil {
+		s.tell(s.errands.unload)
+	}
 	s.broken.failing = false
 	s.publish(Restarted{Name: s.name, Restarts: s.counts.Restarts, Repaired: repaired, At: time.Now()})
 }
@@ -250,12 +265,20 @@ func (s *shell) stop() {
 	}
 	s.revokeCells()
 	s.refuseAll(&s.refusals().stopped)
+	if s.errands != nil {
+		s.errands.end()
+	}
 }
 
 // refuseAll answers everybody who waits, and ends all standing orders.
 func (s *shell) refuseAll(err error) {
 	for s.waiters.count > 0 {
 		c := s.waiters.oldest
+		s.leaveQueue(c)
+		s.refuse(c, err)
+		s.dismiss(c.holder)
+	}
+	for c := range s.afar() {
 		s.leaveQueue(c)
 		s.refuse(c, err)
 		s.dismiss(c.holder)
@@ -293,8 +316,17 @@ func (s *shell) totals() patterns.Counts {
 	c.Success += successes
 	c.Reported = c.Success + c.Failure + c.Dropped + c.Ignored
 	c.Repeated += s.cells.repeated.Load()
-	c.Waiting = uint64(s.waiters.count)
+	c.Waiting = s.waiting()
 	return c
+}
+
+// waiting is how many requests wait for an answer.
+func (s *shell) waiting() uint64 {
+	n := s.waiters.count
+	if s.errands != nil {
+		n += s.errands.standing
+	}
+	return uint64(n)
 }
 
 func (s *shell) inspect() any {
@@ -361,11 +393,15 @@ func (s *shell) drain(done chan struct{}) {
 	s.drained = append(s.drained, done)
 	s.revokeCells()
 	s.refuseAll(&s.refusals().stopped)
+	if e := s.errands; e != nil {
+		e.referrer.Farewell(s.now())
+		s.send()
+	}
 	s.checkDrained()
 }
 
 func (s *shell) checkDrained() {
-	if s.drained != nil && s.totals().InFlight == 0 {
+	if s.drained != nil && s.totals().InFlight == 0 && (s.errands == nil || !s.errands.carrying) {
 		s.endDrains()
 	}
 }

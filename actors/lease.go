@@ -345,3 +345,11 @@ func (s *shell) callIn(now patterns.Instant) {
 		s.revokeCells()
 	}
 }
+
+// handOutLeased is handOut for a permit of a lease.
+func (s *shell) handOutLeased(c *call, id uint64) {
+	s.current = nil
+	if !c.answer(id, nil) {
+		s.ungrantLeased(id)
+	}
+}

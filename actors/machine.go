@@ -150,6 +150,52 @@ type Unhurried interface {
 	Unhurried() bool
 }
 
+// Referrer is rules that leave some decisions to something outside, such as a store that
+// several processes share. Where Acquire or Consult says Refer, the host loads the request,
+// or the question, on an Errand, together with all that came meanwhile, and decides when
+// the Errand is back. One is under way at a time, so that of each key is asked in order.
+// Producers are not served.
+type Referrer interface {
+	// Refers reports that most requests are referred, so that it is not worth trying for a
+	// turn on the spot. It may change at a dirty step.
+	Refers() bool
+
+	// Room is how many may wait to be sent; the next is refused.
+	Room() int
+
+	// Wants reports that there is something to carry even without requests.
+	Wants(now patterns.Instant) bool
+
+	// Load puts a request, or a question if that is not nil, in the i-th place of the errand
+	// that is being made up. It returns false if it has no room, or if nothing may be sent
+	// now; the host tries again after the next dirty step.
+	Load(now patterns.Instant, i int, r *patterns.Request, question any) (ok bool)
+
+	// Depart ends the errand of n requests, and says how long it may take. It returns nil if
+	// n is 0 and there is nothing else to carry.
+	Depart(now patterns.Instant, n int) (errand patterns.Errand, within time.Duration)
+
+	// Return says that the errand is back, or, with context.DeadlineExceeded, that nobody
+	// waits for it any more: then what it was given may still be in use. If it is dirty,
+	// those that have not been sent are decided on again.
+	Return(now patterns.Instant, errand patterns.Errand, err error) (dirty bool)
+
+	// Conclude is Acquire for the i-th request of an errand that has returned. It may say
+	// Refer once more.
+	Conclude(now patterns.Instant, errand patterns.Errand, i int, id uint64, r *patterns.Request) patterns.Decision
+
+	// Inform is Consult for the i-th one, a question.
+	Inform(now patterns.Instant, errand patterns.Errand, i int, question any) patterns.Consultation
+
+	// Disown says that nobody waits for the answer to the i-th one any more: what it took is
+	// to be given back.
+	Disown(now patterns.Instant, errand patterns.Errand, i int) (dirty bool)
+
+	// Farewell says that the guard is about to stop: what it holds elsewhere is to be given
+	// back.
+	Farewell(now patterns.Instant)
+}
+
 // Consultant is a Machine that answers questions of its pattern's own, sent as Consult.
 type Consultant interface {
 	// Consult answers the question. Of one that it does not know Answer and Err are

@@ -147,6 +147,9 @@ func (s *shell) serve(c *call) bool {
 		s.dismiss(c.holder)
 		return true
 	}
+	if c.errand != 0 { // it is being asked for
+		return false
+	}
 	s.serving = c
 	d := s.decide(&c.request)
 	l, i := c.line, level(c.request.Priority)
@@ -154,6 +157,11 @@ func (s *shell) serve(c *call) bool {
 		s.serving = nil
 		s.remind(l)
 		s.unlessReturned()
+		return false
+	}
+	if d.Verdict == patterns.Refer {
+		s.serving = nil
+		s.refer(c)
 		return false
 	}
 	s.leaveQueue(c)
@@ -170,9 +178,11 @@ func (s *shell) serve(c *call) bool {
 
 func (s *shell) leaveQueue(c *call) bool {
 	if !s.waiters.remove(c) {
-		return false
+		return c.errand != 0 && s.recall(c)
 	}
-	c.waitSequence = 0
+	if c.waitSequence = 0; c.errand != 0 {
+		s.recall(c)
+	}
 	if c.holder != nil {
 		delete(c.holder.waiting, c)
 	}
@@ -186,13 +196,19 @@ func (s *shell) withdraw(c *call, err error) {
 		return
 	}
 	key := c.request.Key
+	if s.errands != nil {
+		s.errands.bury()
+	}
 	if err == nil {
-		s.counts.Cancelled++
+		s.countLeft(c)
 	} else {
 		s.refuse(c, err)
 	}
 	s.dismiss(c.holder)
 	// Whoever stood behind a heavy one may fit.
+	if s.waiters.count == 0 {
+		return
+	}
 	if s.waiters.order == patterns.Keyed {
 		s.pumpKey(key)
 	} else {

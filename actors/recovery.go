@@ -94,7 +94,7 @@ func (s *shell) balance() {
 	c := &s.counts
 	// Leased permits that ended by message are reported here, but granted in the cells.
 	c.Granted = c.Success + c.Failure + c.Dropped + c.Ignored + c.Reclaimed + s.ledger.live - s.leaseTotals().others
-	c.Rejected = c.Asked - c.Granted - c.Cancelled - uint64(s.waiters.count)
+	c.Rejected = c.Asked - c.Granted - c.Cancelled - s.waiting()
 }
 
 // end gives a permit back for whoever meant to end it.

@@ -61,6 +61,7 @@ type shell struct {
 	sequence   uint64
 	queuer     Queuer     // nil if nobody waits
 	consultant Consultant // nil if it answers no questions
+	errands    *errands   // nil if the rules refer nothing
 	family     *family    // of a shard
 	owing      []*holder  // producers that are to hear of new credits
 	ending     []uint64   // permits that a Done is about to end, and has if it panics
@@ -127,6 +128,8 @@ func (s *shell) Turn(n *mailbox.Node) {
 		c.control()
 		s.current = nil
 		c.answer(0, nil)
+	case callConsult:
+		s.inquiry(c)
 	}
 }
 
@@ -142,7 +145,7 @@ func (s *shell) Refuse(n *mailbox.Node, reason error) {
 		s.current = nil
 		s.leaveQueue(c)
 	}
-	if c.kind == callAcquire || c.kind == callControl {
+	if c.kind == callAcquire || c.kind == callControl || c.kind == callConsult {
 		err := s.refusals().of(reason)
 		c.forgo(err)
 		c.answer(0, err)
@@ -156,19 +159,18 @@ func (s *shell) After() {
 	})
 }
 
-func (s *shell) recycle(c *call) {
-	c.target = nil
-	s.pool.Put(c)
-}
-
-// decide asks the rules for one permit. A granted one is in the ledger.
+// decide asks the rules for one permit.
 func (s *shell) decide(r *patterns.Request) patterns.Decision {
 	now := s.last
 	if !s.timeless {
 		now = s.now()
 	}
 	id := s.ledger.next()
-	d := s.rules.Acquire(now, id, r)
+	return s.entered(id, r, s.rules.Acquire(now, id, r))
+}
+
+// entered completes what the rules decided on a request. A granted one is in the ledger.
+func (s *shell) entered(id uint64, r *patterns.Request, d patterns.Decision) patterns.Decision {
 	if d.Verdict == patterns.Refuse && d.Err == nil { // the zero Decision lets nobody through
 		d.Err = patterns.ErrRejected
 	}
@@ -252,6 +254,8 @@ func (s *shell) acquire(c *call) {
 		s.refuse(c, d.Err)
 	case patterns.Wait:
 		s.enqueue(c, !s.waiters.ahead(&c.request))
+	case patterns.Refer:
+		s.refer(c)
 	}
 	s.current = nil
 }
@@ -308,14 +312,6 @@ func (s *shell) handOutSpent(c *call, id uint64) {
 	}
 }
 
-// handOutLeased is handOut for a permit of a lease.
-func (s *shell) handOutLeased(c *call, id uint64) {
-	s.current = nil
-	if !c.answer(id, nil) {
-		s.ungrantLeased(id)
-	}
-}
-
 // ungrant undoes a grant whose requester left before it could see it.
 func (s *shell) ungrant(id uint64) {
 	s.counts.Granted--
@@ -324,6 +320,10 @@ func (s *shell) ungrant(id uint64) {
 }
 
 func (s *shell) refuse(c *call, err error) {
+	if c.kind == callConsult {
+		s.refuseQuestion(c, err)
+		return
+	}
 	if c.credit != nil {
 		c.credit.refused()
 	}
@@ -338,11 +338,6 @@ func (s *shell) refuse(c *call, err error) {
 	} else {
 		s.counts.Cancelled++
 	}
-}
-
-func (s *shell) reply(to *actor.PID, msg any) {
-	s.outbox.put(&letter{to: to, msg: msg})
-	s.mailbox.After()
 }
 
 // report ends a permit with a verdict.
@@ -493,6 +488,9 @@ func (s *shell) settle() {
 	}
 	s.openGate()
 	s.arm()
+	if s.errands != nil {
+		s.send()
+	}
 }
 
 func (s *shell) publish(ev Event) { s.relay.publish(ev) }

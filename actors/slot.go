@@ -32,6 +32,7 @@ const (
 	callRelease
 	callWithdraw
 	callControl
+	callConsult
 )
 
 // call is a message in the in-process fast path, with room for its answer. It is
@@ -55,9 +56,13 @@ type call struct {
 	control func()      // runs in the turn
 	instead func(error) // hears why control did not; may be nil
 
+	// question is that of a consult, whose answer may be elsewhere.
+	question any
+
 	// The answer.
 	granted uint64
 	err     error
+	reply   any // to a question
 
 	// While it waits for capacity. A request that came by message has a sender.
 	line         *line
@@ -69,6 +74,8 @@ type call struct {
 	waitsBy      patterns.Instant // its own deadline; 0 for none
 	waitsUntil   patterns.Instant // as the rules say
 	waitSequence uint64
+	errand       uint64 // the number under which its answer is fetched; 0 if it is not
+	unsent       bool   // not yet
 }
 
 func newCall() any {
@@ -132,4 +139,14 @@ func (c *call) await(ctx context.Context, spin bool) bool {
 	}
 	<-c.wake // the answer crossed the cancellation
 	return true
+}
+
+func (s *shell) recycle(c *call) {
+	c.target = nil
+	s.pool.Put(c)
+}
+
+func (s *shell) reply(to *actor.PID, msg any) {
+	s.outbox.put(&letter{to: to, msg: msg})
+	s.mailbox.After()
 }

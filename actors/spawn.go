@@ -204,6 +204,10 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 		s.ageless = u.Unhurried() && s.lessor == nil
 	}
 	s.consultant, _ = any(m).(Consultant)
+	if r, ok := any(m).(Referrer); ok {
+		s.errands = newErrands(s, r)
+		t.spin = false // an answer from elsewhere takes longer
+	}
 	s.timeless, s.measured = s.rules.Timeless(), s.rules.Measured()
 	s.openGate()
 	return t, nil

@@ -20,7 +20,7 @@ func (h *Handle) Spend(key string, weight int) error {
 	if s.lessor != nil && s.spends && key == "" && weight == 1 {
 		return h.spendOfCell()
 	}
-	if s.mailbox.TryEnter() {
+	if !s.refers() && s.mailbox.TryEnter() {
 		s.scratch = patterns.Request{Key: key, Weight: weight, NoWait: true, Spend: true}
 		if id, err := h.spot(&s.scratch, nil, 0); err != nil || id != 0 {
 			return h.terms.Rejected(err)

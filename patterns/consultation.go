@@ -11,4 +11,7 @@ type Consultation struct {
 	Granted, Rejected int
 	// Dirty is as in Decision. Freed says that somebody who waits may now be served.
 	Dirty, Freed bool
+	// Refer says that the answer is elsewhere, as the Verdict of that name does. Nothing
+	// else is set then.
+	Refer bool
 }
