@@ -399,7 +399,7 @@ type panics struct{ with any }
 
 func (panics) Name() string                                     { return "panics" }
 func (panics) Acquire(context.Context) (patterns.Permit, error) { return patterns.Permit{}, nil }
-func (p panics) Terms() *patterns.Terms { return &patterns.Terms{Policy: p} }
+func (p panics) Terms() *patterns.Terms                         { return &patterns.Terms{Policy: p} }
 
 func (panics) AcquireFor(context.Context, patterns.Request) (patterns.Permit, error) {
 	return patterns.Permit{}, nil

@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "server":
 		serve()
+	case "teller":
+		teller()
+	case "customer":
+		customer(os.Getenv("BULWARK_HOSTTEST_SERVER"))
 	case "client":
 		ask(os.Getenv("BULWARK_HOSTTEST_SERVER"))
 	}
