@@ -61,6 +61,7 @@ type broker struct {
 	self   *actor.PID
 	box    *mailbox.Combining
 	out    outbox.Outbox
+	gripe  func(any) // hears of foreign code that panicked
 	desk   *errands.Desk
 	peers  errands.Peers
 	askers map[string]*asker
@@ -79,6 +80,9 @@ type asker struct {
 func newBroker(x *Exchanger) *broker {
 	b := &broker{x: x, askers: map[string]*asker{}, open: map[ID]*exchange{}}
 	b.out.Init()
+	b.gripe = func(reason any) {
+		x.system.Logger().Error("what a request between actors ran into panicked", slog.Any("panic", reason))
+	}
 	b.peers = errands.NewPeers(b.tellSystem)
 	b.box = mailbox.NewCombining(mailbox.Config{Inline: true, Handler: b})
 	return b
@@ -255,11 +259,7 @@ func (b *broker) tellSystem(to *actor.PID, msg any) {
 }
 
 // After implements mailbox.Handler.
-func (b *broker) After() {
-	b.out.Send(b.x.system, func(reason any) {
-		b.x.system.Logger().Error("what a request between actors ran into panicked", slog.Any("panic", reason))
-	})
-}
+func (b *broker) After() { b.out.Send(b.x.system, b.gripe) }
 
 // Turn implements mailbox.Handler. Nobody posts Nodes.
 func (*broker) Turn(*mailbox.Node) {}
