@@ -5,7 +5,8 @@ SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-MODULES := $(patsubst %/,%,$(dir $(wildcard ./go.mod ./*/go.mod)))
+# Modules may be nested two levels deep, so that a framework's module can be integrations/its-name.
+MODULES := $(patsubst %/,%,$(dir $(wildcard ./go.mod ./*/go.mod ./*/*/go.mod)))
 CODE    := $(filter-out ./tools,$(MODULES))
 TOOL     = go tool -modfile=$(CURDIR)/tools/go.mod
 
@@ -36,7 +37,7 @@ help: ## list the targets
 
 .PHONY: run
 run: ## the showcase: a shop and its dangers, in one terminal; EXAMPLE=supervision runs another
-	@go run ./examples/$(EXAMPLE)
+	@if [ -f examples/$(EXAMPLE)/go.mod ]; then cd examples/$(EXAMPLE) && go run .; else go run ./examples/$(EXAMPLE); fi
 
 # Tests of what is shared through Redis start their own servers, or use the one at BULWARK_REDIS_URL.
 .PHONY: redis
@@ -60,7 +61,8 @@ test: redis ## every test of every module, with the race detector; then allocati
 .PHONY: allocs
 allocs:
 	@for m in $(CODE); do (cd $$m; \
-	pkgs=$$(grep -rl --include='*_test.go' -F AllocsPerRun . | xargs -r -n1 dirname | sort -u | grep -v '/archtest$$' || true); \
+	pkgs=$$(go list -f '{{.Dir}}' ./... | grep -v '/archtest$$' | \
+		while read -r dir; do ! grep -lqsF AllocsPerRun "$$dir"/*_test.go || echo "$$dir"; done); \
 	[ -z "$$pkgs" ] || go test -run Alloc $$pkgs 2>&1); done
 
 .PHONY: check
@@ -77,9 +79,10 @@ bench: redis ## side by side with the rivals; CASES=regexp and ROUNDS=n narrow i
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME each
-	@go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r pkg; do \
+	@for m in $(CODE); do (cd $$m; \
+	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r pkg; do \
 	go test -list '^Fuzz' $$pkg | { grep '^Fuzz' || true; } | while read -r target; do \
-	echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null; done; done
+	echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null; done; done); done
 
 .PHONY: soak
 soak: redis ## the long runs: every test 20 times, and those that wait for BULWARK_SOAK=1
