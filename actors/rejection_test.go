@@ -85,3 +85,36 @@ func TestARefusalLooksAsItsGuardWasTold(t *testing.T) {
 		})
 	}
 }
+
+func TestAMailboxThatIsFullRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guards := actorstest.NewRegistry(t)
+		s := spawnSem(t, guards, "sem", 10, 0, actors.WithMailboxCapacity(2))
+		free := s.machine.occupy(func() { s.Snapshot(context.Background()) })
+		results := make(chan error, 5)
+		for range cap(results) {
+			go func() {
+				_, err := s.Acquire(context.Background())
+				results <- err
+			}()
+			synctest.Wait()
+		}
+		for range len(results) {
+			err := <-results
+			refusal, ok := errors.AsType[*actors.Refusal](err)
+			if !ok || refusal.Name != "sem" || !errors.Is(err, actors.ErrOverloaded) || !errors.Is(err, patterns.ErrRejected) {
+				t.Errorf("while it is full: %v", err)
+			}
+		}
+		free()
+		synctest.Wait()
+		if len(results) != 2 {
+			t.Errorf("%d waited in the mailbox", len(results))
+		}
+		for range len(results) {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
