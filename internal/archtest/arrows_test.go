@@ -74,6 +74,7 @@ var layers = []layer{
 	{"internal/codel", nil},
 	{"internal/growth", nil},
 	{"internal/hosttest", []string{"..."}},
+	{"internal/modgraph", nil},
 	{"internal/reasons", []string{"..."}},
 	{"internal/redisserver", []string{"github.com/redis/go-redis/v9"}},
 	{"internal/redistest", []string{module + "/internal/redisserver", "github.com/redis/go-redis/v9", "go.uber.org/goleak"}},
@@ -87,7 +88,7 @@ var layers = []layer{
 // ends are the packages that nobody imports, and who may all the same.
 var ends = map[string][]string{
 	"config":       {"internal/snippets", "examples"}, // what a program is made with, at its very end
-	"integrations": {"integrations", "examples", "bench"},
+	"integrations": {"internal/snippets", "integrations", "examples", "bench"},
 	"examples":     {"examples"},
 	// It starts processes: nothing that a user's program is made of.
 	"internal/redisserver": {"internal/redisserver", "internal/redistest", "examples", "bench"},
