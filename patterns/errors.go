@@ -25,6 +25,10 @@ var (
 	// own per-call timeout.
 	ErrCallTimeout = errors.New("call timeout")
 
+	// ErrFinal is matched by the error of an attempt that must not be made again, because it
+	// was not idempotent, say: a retry hands it on. It is judged like any other.
+	ErrFinal = errors.New("final")
+
 	// ErrOutrun is the cause of the context of an attempt that nobody waits for any more,
 	// because another attempt of the same call has ended it.
 	ErrOutrun = errors.New("outrun by another attempt")

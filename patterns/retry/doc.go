@@ -16,6 +16,7 @@
 //	refused by a guard inside, never made         passed on unchanged, or after earlier attempts
 //	                                              CauseRefused; with RetryRejected as a failure
 //	the caller has cancelled                      passed on unchanged
+//	the error matches patterns.ErrFinal           passed on unchanged
 //	the Judge says failure or dropped             once more, unless
 //	    it was made so often                      CauseAttempts
 //	    the caller's context has ended            CauseCancelled, CauseDeadline

@@ -125,7 +125,8 @@ func (s *course) judgeAttempt(c *Config, err error) (end int, cause Cause) {
 			return kindPassed, ""
 		}
 	}
-	if errors.Is(err, context.Canceled) && errors.Is(s.ctx.Err(), context.Canceled) { // whatever the Judge says
+	cancelled := errors.Is(err, context.Canceled) && errors.Is(s.ctx.Err(), context.Canceled)
+	if cancelled || errors.Is(err, patterns.ErrFinal) { // whatever the Judge says
 		return kindPassed, ""
 	}
 	if err == nil {

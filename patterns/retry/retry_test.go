@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -289,6 +290,32 @@ func TestWhatAnInnerGuardRefusedIsRetriedOnlyIfToldTo(t *testing.T) {
 					}
 				} else if err != tt.last { //nolint:errorlint // unchanged
 					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestAFinalErrorIsPassedOnAndIsStillAFailureToGuardsInside(t *testing.T) {
+	final := fmt.Errorf("charged, perhaps: %w", patterns.ErrFinal)
+	for name, ends := range map[string][]any{"at once": {final}, "later": {errDown, final}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, s := bank(t, every(sec, 5)), endings(ends...)
+				var judged []patterns.Outcome
+				_, err := patterns.Do(t.Context(), r, func(ctx context.Context) (int, error) {
+					n, err := s.run(ctx)
+					judged = append(judged, patterns.Classify(ctx, err))
+					return n, err
+				})
+				if err != final { //nolint:errorlint // unchanged
+					t.Errorf("error %v", err)
+				}
+				if len(judged) != len(ends) || slices.Contains(judged, patterns.Ignored) {
+					t.Errorf("judged %v", judged)
+				}
+				if s := snapshotOf(t, r); s.Passed != 1 {
+					t.Errorf("%+v", s)
 				}
 			})
 		})

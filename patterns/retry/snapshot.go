@@ -14,8 +14,8 @@ type Snapshot struct {
 	Calls uint64
 	// FirstTime is how many of them succeeded at their first attempt, and Later at another.
 	FirstTime, Later uint64
-	// Passed is how many ended in what the Judge ignores, or were refused inside before any
-	// attempt was made.
+	// Passed is how many ended in what the Judge ignores, in what matches patterns.ErrFinal,
+	// or were refused inside before any attempt was made.
 	Passed uint64
 	// Panicked is how many ended by a panic or runtime.Goexit of the function.
 	Panicked uint64
