@@ -339,6 +339,13 @@ func TestLintNamesOrdersThatDefeatThemselves(t *testing.T) {
 	if !slices.Equal(names, []string{"timeout-outside-retry"}) {
 		t.Errorf("found %v", names)
 	}
+	names = nil
+	for _, w := range Lint(must(t, of("adaptive"), of("bulkhead"), of("hedge"), of("timeout"), of("hedge"))) {
+		names = append(names, w.Rule)
+	}
+	if !slices.Equal(names, []string{"adaptive-outside-hedge", "adaptive-outside-hedge", "bulkhead-outside-hedge", "bulkhead-outside-hedge", "hedge-outside-hedge"}) {
+		t.Errorf("found %v", names)
+	}
 	inner, _ := New("inner", of("retry"), newDoor("other"))
 	bad, _ := New("bad", of("retry"), inner, of("fallback"))
 	names = nil
