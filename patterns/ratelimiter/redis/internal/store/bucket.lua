@@ -14,7 +14,7 @@
 -- bucket; or 2 and the text of an error. A run of equal requests is decided at once. A
 -- server that takes no writes, as it says at the first, has the script end with that error.
 --
--- x % m is below 0 where x/m was rounded up to a whole number: then m has to be added.
+-- x % m is exact: x/m could only be rounded up to a whole number k if k·m were 2^53 or more.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -45,7 +45,6 @@ end
 local function convert(o, q, r, c, p, b)
   local x = (q - now) * c + r
   local rest = x % p
-  if rest < 0 then rest = rest + p end
   local missing = (x - rest) / p + P[o + 3] - b
   if missing < 0 then return now, 0 end
   c, b = P[o + 1], P[o + 2]
@@ -53,7 +52,6 @@ local function convert(o, q, r, c, p, b)
   x = x + missing * b
   if rest > 0 then x = x + 1 end
   r = x % c
-  if r < 0 then r = r + c end
   return now + (x - r) / c, r
 end
 
@@ -75,7 +73,7 @@ local function load(o, v)
       local same = c == P[l + 1] and p == P[l + 2] and b == P[l + 3]
       if not same then
         if not (c < LIMIT and c % 1 == 0 and p >= 1 and p % 1 == 0 and b >= 1 and b % 1 == 0 and b * p < LIMIT) then return nil end
-        tr = math.fmod(b * p, c)
+        tr = b * p % c
         tq = (b * p - tr) / c
       end
       if q < now then
@@ -100,9 +98,7 @@ local function remaining(o)
   for l = o, o + 5 * P[o] - 5, 5 do
     local j, p = (l - o) / 5 + 1, P[l + 2]
     local x = (now + P[l + 4] - qs[j]) * P[l + 1] + P[l + 5] - rs[j]
-    local rest = x % p
-    if rest < 0 then rest = rest + p end
-    x = (x - rest) / p
+    x = (x - x % p) / p
     if x < least then least = x end
   end
   return least
@@ -113,7 +109,6 @@ local function take(o, n)
     local j, c = (l - o) / 5 + 1, P[l + 1]
     local x = n * P[l + 2] + rs[j]
     local r = x % c
-    if r < 0 then r = r + c end
     qs[j], rs[j] = qs[j] + (x - r) / c, r
   end
 end
@@ -124,7 +119,7 @@ local function giveBack(o, n, since)
   for l = o, o + 5 * P[o] - 5, 5 do
     local j, c, b = (l - o) / 5 + 1, P[l + 1], P[l + 3]
     local x = (n < b and n or b) * P[l + 2]
-    local r = math.fmod(x, c)
+    local r = x % c
     local q = (x - r) / c - melted
     if q >= 0 then
       q, r = qs[j] - q, rs[j] - r
@@ -172,9 +167,7 @@ for i = 1, #KEYS do
       at = at + 2
       if kind == 0 then
         if weight > 1 then
-          local rest = left % weight
-          if rest < 0 then rest = rest + weight end
-          x = (left - rest) / weight
+          x = (left - left % weight) / weight
         else
           x = left
         end

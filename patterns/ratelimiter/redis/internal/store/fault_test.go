@@ -197,6 +197,14 @@ func TestWhatMayHaveRunIsNotSentAgain(t *testing.T) {
 		wire := redistest.NewProxy(t, server.Addr())
 		own := redis.NewClient(&redis.Options{Addr: wire.Addr(), MaxRetries: 3, ReadTimeout: 50 * time.Millisecond})
 		t.Cleanup(func() { _ = own.Close() })
+		var greeted [4]*redis.Conn // so that three times more need no answer before
+		for i := range greeted {
+			greeted[i] = own.Conn()
+			must(t, greeted[i].Ping(t.Context()).Err())
+		}
+		for _, c := range greeted {
+			must(t, c.Close())
+		}
 		s := newStore(t, own, TokenBucket)
 		law := s.mustLaw(t, per(1000, time.Hour, 1000))
 		var checks []Check

@@ -139,6 +139,31 @@ func TestEveryKeyExpires(t *testing.T) {
 	}
 }
 
+func TestALogThatIsUsedLivesOn(t *testing.T) {
+	client := servers.Client(t)
+	s := newStore(t, client, SlidingLog)
+	check := Check{Key: "k", Law: s.mustLaw(t, per(100, time.Hour, 100)), Weight: 1}
+	s.run(t, check)
+	must(t, client.PExpire(t.Context(), s.Name("k"), 30*time.Minute).Err())
+	s.run(t, check)
+	if ttl := client.PTTL(t.Context(), s.Name("k")).Val(); ttl < time.Hour {
+		t.Errorf("forgotten after %v", ttl)
+	}
+}
+
+func TestABucketThatIsUsedLivesOn(t *testing.T) {
+	client := servers.Client(t)
+	s, c := newTimed(t, TokenBucket)
+	check := Check{Key: "k", Law: s.mustLaw(t, per(100, time.Hour, 100)), Weight: 1}
+	s.run(t, check)
+	must(t, client.PExpire(t.Context(), s.Name("k"), 30*time.Minute).Err())
+	c.now += 73_000_000 // beyond the time for which it was kept
+	s.run(t, check)
+	if ttl := client.PTTL(t.Context(), s.Name("k")).Val(); ttl < time.Hour {
+		t.Errorf("forgotten after %v", ttl)
+	}
+}
+
 func TestNothingIsKeptOfARefusalOrAPeek(t *testing.T) {
 	for _, a := range []Algorithm{TokenBucket, SlidingLog} {
 		client := servers.Client(t)
