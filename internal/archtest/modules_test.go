@@ -3,9 +3,7 @@ package archtest
 import (
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -87,39 +85,4 @@ func TestModulesThatAreNotWhatTheyShouldBeAreFound(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Whoever uses one breaker gets proto.actor and what that brings, and nothing of ours: no
-// framework, no client of a store, no reader of the machine.
-func TestAProgramWithABreakerNeedsTheseModulesOnly(t *testing.T) {
-	want := lines(t, filepath.Join("testdata", "breaker.modules"))
-	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./patterns/circuitbreaker")
-	list.Dir = filepath.Join("..", "..")
-	list.Stderr = os.Stderr
-	out, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Fields(string(out))
-	slices.Sort(got)
-	got = slices.Compact(got)
-	for _, m := range got {
-		if !slices.Contains(want, m) {
-			t.Errorf("%s is new: everybody who uses a breaker would get it", m)
-		}
-	}
-	for _, m := range want {
-		if !slices.Contains(got, m) {
-			t.Errorf("%s is not needed any more: take it from the list", m)
-		}
-	}
-}
-
-func lines(t *testing.T, file string) []string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Fields(string(text))
 }
