@@ -37,27 +37,34 @@ const undoTime = 10 * time.Second
 // Reloads of several goroutines come one after the other; ctx bounds the wait for that, and
 // for the guards.
 func (s *Set) Reload(ctx context.Context, f *File) (Changes, error) {
+	changes, _, err := s.reload(ctx, f)
+	return changes, err
+}
+
+// reload is Reload; passing says that nothing is wrong with f, so that it may succeed later.
+func (s *Set) reload(ctx context.Context, f *File) (c Changes, passing bool, err error) {
 	if f == nil {
-		return Changes{}, ErrNilFile
+		return Changes{}, false, ErrNilFile
 	}
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return Changes{}, ctx.Err()
+		return Changes{}, true, ctx.Err()
 	}
 	p, err := s.plan(f)
 	if err == nil {
+		passing = true
 		err = p.carryOut(ctx)
 	}
 	if err != nil {
 		s.refused(ctx, f.reading.name, err)
-		return Changes{}, err
+		return Changes{}, passing, err
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "configuration applied", slog.String("file", f.reading.name), slog.Any("changes", p.changes))
 	p.warn(ctx)
 	p.stopRemoved(ctx)
-	return p.changes, nil
+	return p.changes, false, nil
 }
 
 func (s *Set) refused(ctx context.Context, file string, err error) {

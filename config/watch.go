@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,8 +24,11 @@ const (
 // is not read half.
 //
 // The file is read with the Options of the one that set was spawned from. One that has
-// faults, or cannot be read, is refused, which is logged once, and all goes on as it was
-// until it changes again.
+// faults is refused, which is logged once, and all goes on as it was until it changes again.
+// One that cannot be read is looked at again once per interval. If nothing is wrong with the
+// file but a guard could not be changed or started, such as one whose actor failed just then,
+// it is tried again after 1, 2, 4, 8 and 16 intervals, which is logged, unless the file
+// changes or somebody else reloads set first.
 //
 // An interval that is too short is an error at once.
 func Watch(ctx context.Context, path string, set *Set, interval time.Duration) error {
@@ -55,7 +59,16 @@ type watcher struct {
 	fresh   bool              // the file changed at the latest look
 	applied [sha256.Size]byte // of the text that was read last
 	lost    bool              // it could not be read
+
+	// A file that nothing is wrong with and that could not be applied; nil if there is none.
+	pending *File
+	before  *File // what set was made of then
+	tries   int   // that failed
+	rest    int   // looks until the next one
 }
+
+// maxAgain is how often a file is tried again.
+const maxAgain = 5
 
 func (w *watcher) look(ctx context.Context) {
 	info, err := os.Stat(w.path)
@@ -68,6 +81,7 @@ func (w *watcher) look(ctx context.Context) {
 		return
 	}
 	if !w.fresh {
+		w.again(ctx)
 		return
 	}
 	data, err := readFile(w.path)
@@ -80,7 +94,7 @@ func (w *watcher) look(ctx context.Context) {
 	if sum == w.applied {
 		return
 	}
-	w.applied = sum
+	w.applied, w.pending = sum, nil
 	r := *w.set.File().reading
 	r.name = filepath.Base(w.path)
 	f, err := r.parse(data)
@@ -88,7 +102,38 @@ func (w *watcher) look(ctx context.Context) {
 		w.set.refused(ctx, r.name, err)
 		return
 	}
-	_, _ = w.set.Reload(ctx, f) // which logs
+	w.pending, w.before, w.tries = f, w.set.File(), 0
+	w.apply(ctx)
+}
+
+// again tries the pending file when its time has come.
+func (w *watcher) again(ctx context.Context) {
+	switch {
+	case w.pending == nil:
+	case w.set.File() != w.before: // somebody wants something else
+		w.pending = nil
+	case w.rest > 1:
+		w.rest--
+	default:
+		w.apply(ctx)
+	}
+}
+
+// apply reloads with the pending file, and says whether that is going to be tried again.
+func (w *watcher) apply(ctx context.Context) {
+	name := slog.String("file", w.pending.reading.name)
+	_, passing, err := w.set.reload(ctx, w.pending) // which logs
+	switch {
+	case err == nil || !passing || ctx.Err() != nil:
+		w.pending = nil
+	case w.tries == maxAgain:
+		w.pending = nil
+		w.set.log.LogAttrs(ctx, slog.LevelError, "configuration given up until the file changes", name, slog.Int("tries", w.tries+1))
+	default:
+		w.rest = 1 << w.tries
+		w.tries++
+		w.set.log.LogAttrs(ctx, slog.LevelWarn, "configuration is tried again", name, slog.Int("intervals", w.rest))
+	}
 }
 
 // lose says once that there is nothing to read.

@@ -134,6 +134,66 @@ func TestABadFileIsRefusedOnceAndAllGoesOn(t *testing.T) {
 	})
 }
 
+// stuck makes the guard refuse to be changed so many times.
+func (w *watched) stuck(times int) {
+	m := w.set.current.Load().guards["rooms"]
+	change := m.reconfigure
+	m.reconfigure = func(ctx context.Context, c any) error {
+		if times--; times >= 0 {
+			return actors.ErrFailed
+		}
+		return change(ctx, c)
+	}
+}
+
+func TestAFileThatCouldNotBeAppliedIsTriedAgain(t *testing.T) {
+	const wanted = "guards: { rooms: { bulkhead: { max_concurrent: 2 } } }"
+	for _, tt := range []struct {
+		name  string
+		fails int // of calls, of which a try that fails makes two: it is put back
+		looks int
+		then  func(w *watched)
+		limit int
+		log   []string
+	}{
+		{"it works the second time", 2, 3, nil, 2, []string{"refused", "tried again", "applied"}},
+		{"it works the fourth time", 6, 2 + 1 + 2 + 4, nil, 2, []string{"refused", "tried again", "refused", "tried again", "refused", "tried again", "applied"}},
+		{"not before its time", 6, 1 + 1 + 2 + 4, nil, 1, []string{"refused", "tried again", "refused", "tried again", "refused", "tried again"}},
+		{"it never works", 1000, 200, nil, 1, []string{
+			"refused", "tried again", "refused", "tried again", "refused", "tried again", "refused", "tried again", "refused", "tried again", "refused", "given up",
+		}},
+		{"the file changes first", 2, 3, func(w *watched) { w.write("guards: { rooms: { bulkhead: { max_concurrent: 3 } } }") }, 3, []string{"applied"}},
+		{"the file becomes bad first", 2, 20, func(w *watched) { w.write("guards: 1") }, 1, []string{"refused"}},
+		{"somebody else reloads first", 2, 20, func(w *watched) {
+			if _, err := w.set.Reload(w.t.Context(), mustParse(w.t, "guards: { rooms: { bulkhead: { max_concurrent: 4 } } }")); err != nil {
+				w.t.Error(err)
+			}
+		}, 4, []string{"applied"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			watching(t, func(w *watched) {
+				w.stuck(tt.fails)
+				w.write(wanted)
+				if tt.then != nil {
+					if _, logged := w.after(2); len(logged) != 2 {
+						t.Errorf("at first: %q", logged)
+					}
+					tt.then(w)
+				}
+				limit, logged := w.after(tt.looks)
+				if limit != tt.limit || len(logged) != len(tt.log) {
+					t.Fatalf("a limit of %d, and logged\n%s", limit, strings.Join(logged, "\n"))
+				}
+				for i, want := range tt.log {
+					if !strings.Contains(logged[i], want) {
+						t.Errorf("%s is not %q", logged[i], want)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestAFileThatIsReplacedByAnotherOneIsRead(t *testing.T) {
 	watching(t, func(w *watched) {
 		w.after(5)
