@@ -84,7 +84,7 @@ func TestEveryClassHasAName(t *testing.T) {
 }
 
 // fails asks for one, and returns what befell it.
-func (s *Store) fails(t *testing.T, ctx context.Context) *Fault {
+func (s *Store) fails(ctx context.Context, t *testing.T) *Fault {
 	t.Helper()
 	answers := make([]Answer, 2)
 	law := s.mustLaw(t, per(10, time.Hour, 10))
@@ -105,7 +105,7 @@ func (s *Store) fails(t *testing.T, ctx context.Context) *Fault {
 func TestFaultsOfServers(t *testing.T) {
 	wants := func(t *testing.T, s *Store, want Class, notRun bool) {
 		t.Helper()
-		if got := s.fails(t, t.Context()); got.Class != want || got.Class.NotRun() != notRun {
+		if got := s.fails(t.Context(), t); got.Class != want || got.Class.NotRun() != notRun {
 			t.Errorf("got %v: %v, not run: %t; want %v", got.Class, got, got.Class.NotRun(), want)
 		}
 	}
@@ -175,7 +175,7 @@ func TestFaultsOfServers(t *testing.T) {
 		own := impatient(t, wire.Addr())
 		must(t, own.Ping(t.Context()).Err())
 		wire.Set(redistest.Cut)
-		if got := newStore(t, own, TokenBucket).fails(t, t.Context()); got.Class != Broken && got.Class != Unreachable {
+		if got := newStore(t, own, TokenBucket).fails(t.Context(), t); got.Class != Broken && got.Class != Unreachable {
 			t.Errorf("got %v", got)
 		}
 	})
@@ -183,7 +183,7 @@ func TestFaultsOfServers(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		s := newStore(t, servers.Client(t), TokenBucket)
-		if got := s.fails(t, ctx); got.Class != Cancelled || got.Class.NotRun() {
+		if got := s.fails(ctx, t); got.Class != Cancelled || got.Class.NotRun() {
 			t.Errorf("got %v", got)
 		}
 	})

@@ -39,8 +39,9 @@ func TestNoTwoKeysHaveOneNameAndNoneLeavesItsTag(t *testing.T) {
 		if (a == b) != (name(a) == name(b)) {
 			t.Fatalf("%q is kept as %q, and %q as %q", a, name(a), b, name(b))
 		}
-		tag, ok := strings.CutPrefix(name(a), "p:{")
-		if tag, ok = strings.CutSuffix(tag, "}"); !ok || tag == "" || strings.ContainsAny(tag, "{}") || len(tag) > longest {
+		tag, begins := strings.CutPrefix(name(a), "p:{")
+		tag, ends := strings.CutSuffix(tag, "}")
+		if !begins || !ends || tag == "" || strings.ContainsAny(tag, "{}") || len(tag) > longest {
 			t.Fatalf("%q is kept as %q", a, name(a))
 		}
 	})

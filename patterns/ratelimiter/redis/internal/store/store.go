@@ -113,7 +113,7 @@ func (s *Store) settle(p *plan, c *call, checks []Check, answers []Answer) (firs
 			continue
 		}
 		p.fail(e, answers, err)
-		if fault, ok := err.(*Fault); ok && first == nil {
+		if fault, ok := errors.AsType[*Fault](err); ok && first == nil {
 			first = fault
 		}
 	}
