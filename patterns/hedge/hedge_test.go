@@ -34,74 +34,100 @@ func TestTheFirstAnswerIsTheCalls(t *testing.T) {
 		want  Totals
 	}{
 		{
-			"answered before the delay", two, []end{{takes: sec - 1}}, 1, nil, sec - 1,
+			"answered before the delay", two,
+			[]end{{takes: sec - 1}},
+			1, nil, sec - 1,
 			[]time.Duration{0},
 			Totals{FirstWon: 1},
 		},
 		{
-			"another is faster", two, []end{{takes: time.Hour}, {takes: ms}}, 2, nil, sec + ms,
+			"another is faster", two,
+			[]end{{takes: time.Hour}, {takes: ms}},
+			2, nil, sec + ms,
 			[]time.Duration{0, sec},
 			Totals{ExtraWon: 1, Extra: 1, Lost: 1},
 		},
 		{
-			"the first is faster after all", two, []end{{takes: sec + ms}, {takes: time.Hour}}, 1, nil, sec + ms,
+			"the first is faster after all", two,
+			[]end{{takes: sec + ms}, {takes: time.Hour}},
+			1, nil, sec + ms,
 			[]time.Duration{0, sec},
 			Totals{FirstWon: 1, Extra: 1, Lost: 1},
 		},
 		{
-			"a third is", three, []end{{takes: time.Hour}, {takes: time.Hour}, {takes: ms}}, 3, nil, 2*sec + ms,
+			"a third is", three,
+			[]end{{takes: time.Hour}, {takes: time.Hour}, {takes: ms}},
+			3, nil, 2*sec + ms,
 			[]time.Duration{0, sec, 2 * sec},
 			Totals{ExtraWon: 1, Extra: 2, Lost: 2},
 		},
 		{
-			"no more than may be", two, []end{{takes: time.Minute}, {takes: time.Hour}}, 1, nil, time.Minute,
+			"no more than may be", two,
+			[]end{{takes: time.Minute}, {takes: time.Hour}},
+			1, nil, time.Minute,
 			[]time.Duration{0, sec},
 			Totals{FirstWon: 1, Extra: 1, Lost: 1},
 		},
 		{
-			"one that does not listen is left behind", two, []end{{takes: time.Hour, deaf: true}, {takes: ms}}, 2, nil, sec + ms,
+			"one that does not listen is left behind", two,
+			[]end{{takes: time.Hour, deaf: true}, {takes: ms}},
+			2, nil, sec + ms,
 			[]time.Duration{0, sec},
 			Totals{ExtraWon: 1, Extra: 1, Lost: 1, Losers: 1},
 		},
 		{
-			"the only one that runs fails", two, []end{{takes: ms, err: errDown}}, 1, errDown, ms,
+			"the only one that runs fails", two,
+			[]end{{takes: ms, err: errDown}},
+			1, errDown, ms,
 			[]time.Duration{0},
 			Totals{Failed: 1},
 		},
 		{
-			"and is replaced", failing(two), []end{{takes: ms, err: errDown}, {takes: ms}}, 2, nil, 2 * ms,
+			"and is replaced", failing(two),
+			[]end{{takes: ms, err: errDown}, {takes: ms}},
+			2, nil, 2 * ms,
 			[]time.Duration{0, ms},
 			Totals{ExtraWon: 1, Extra: 1},
 		},
 		{
-			"as often as may be", failing(three), []end{{err: errDown}, {err: errBusy}, {takes: ms, err: errDown}}, 3, several, ms,
+			"as often as may be", failing(three),
+			[]end{{err: errDown}, {err: errBusy}, {takes: ms, err: errDown}},
+			3, several, ms,
 			[]time.Duration{0, 0, 0},
 			Totals{Failed: 1, Extra: 2},
 		},
 		{
-			"the first fails while another runs", two, []end{{takes: 2 * sec, err: errDown}, {takes: 2 * sec}}, 2, nil, 3 * sec,
+			"the first fails while another runs", two,
+			[]end{{takes: 2 * sec, err: errDown}, {takes: 2 * sec}},
+			2, nil, 3 * sec,
 			[]time.Duration{0, sec},
 			Totals{ExtraWon: 1, Extra: 1},
 		},
 		{
 			"another fails while the first runs, and one more is made after the delay", three,
-			[]end{{takes: time.Minute}, {takes: ms, err: errDown}, {takes: ms}}, 3, nil, 2*sec + ms,
+			[]end{{takes: time.Minute}, {takes: ms, err: errDown}, {takes: ms}},
+			3, nil, 2*sec + ms,
 			[]time.Duration{0, sec, 2 * sec},
 			Totals{ExtraWon: 1, Extra: 2, Lost: 1},
 		},
 		{
 			"or at once", failing(three),
-			[]end{{takes: time.Minute}, {takes: ms, err: errDown}, {takes: ms}}, 3, nil, sec + 2*ms,
+			[]end{{takes: time.Minute}, {takes: ms, err: errDown}, {takes: ms}},
+			3, nil, sec + 2*ms,
 			[]time.Duration{0, sec, sec + ms},
 			Totals{ExtraWon: 1, Extra: 2, Lost: 1},
 		},
 		{
-			"all fail", two, []end{{takes: 2 * sec, err: errDown}, {takes: ms, err: errBusy}}, 1, several, 2 * sec,
+			"all fail", two,
+			[]end{{takes: 2 * sec, err: errDown}, {takes: ms, err: errBusy}},
+			1, several, 2 * sec,
 			[]time.Duration{0, sec},
 			Totals{Failed: 1, Extra: 1},
 		},
 		{
-			"an error that the Judge ignores is an answer", failing(two), []end{{takes: ms, err: errNone}}, 1, errNone, ms,
+			"an error that the Judge ignores is an answer", failing(two),
+			[]end{{takes: ms, err: errNone}},
+			1, errNone, ms,
 			[]time.Duration{0},
 			Totals{FirstWon: 1},
 		},
@@ -196,7 +222,7 @@ func TestARefusedAttemptEndsNoCallThatAnotherIsOf(t *testing.T) {
 					}
 					return nil
 				}}
-				h := spawn(t, actorstest.NewRegistry(t), "h", with(after(sec, 2), func(c *Config) { c.ReplaceFailed = tt.err == refusal }))
+				h := spawn(t, actorstest.NewRegistry(t), "h", with(after(sec, 2), func(c *Config) { c.ReplaceFailed = errors.Is(tt.err, refusal) }))
 				p, err := pipeline.New("", outside, h, inside)
 				if err != nil {
 					t.Fatal(err)
@@ -211,7 +237,7 @@ func TestARefusedAttemptEndsNoCallThatAnotherIsOf(t *testing.T) {
 				if got != tt.want {
 					t.Errorf("%+v, want %+v", got, tt.want)
 				}
-				if inside.held != 0 || outside.held != 0 || (outside.told["released"] == 1) != (tt.err == refusal) {
+				if inside.held != 0 || outside.held != 0 || (outside.told["released"] == 1) != errors.Is(tt.err, refusal) {
 					t.Errorf("inside %+v, outside %+v", inside.told, outside.told)
 				}
 			})

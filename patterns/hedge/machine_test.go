@@ -126,8 +126,15 @@ func TestTheDelayForgetsByItself(t *testing.T) {
 func TestWhatHappensOftenIsToldOnceASecond(t *testing.T) {
 	m := newTestMachine(Config{MaxLosers: 7})
 	for _, q := range []any{
-		hedged{extra: true}, hedged{extra: true, won: true}, hedged{outrun: ms}, hedged{extra: true, won: true},
-		crowded{}, crowded{}, crashed{"a"}, crashed{"b"}, crashed{"c"},
+		hedged{extra: true},
+		hedged{extra: true, won: true},
+		hedged{outrun: ms},
+		hedged{extra: true, won: true},
+		crowded{},
+		crowded{},
+		crashed{"a"},
+		crashed{"b"},
+		crashed{"c"},
 	} {
 		m.Consult(1, q)
 	}
@@ -138,8 +145,12 @@ func TestWhatHappensOftenIsToldOnceASecond(t *testing.T) {
 	}
 	at := func(n int) time.Time { return origin.Add(time.Duration(n)*sec + 1) }
 	want := []patterns.Event{
-		Hedged{"h", sec, 1, 0, at(0)}, Crowded{"h", 7, 1, at(0)}, LoserPanicked{"h", "a", 1, at(0)},
-		Hedged{"h", sec, 2, 2, at(1)}, Crowded{"h", 7, 1, at(1)}, LoserPanicked{"h", "c", 2, at(1)},
+		Hedged{"h", sec, 1, 0, at(0)},
+		Crowded{"h", 7, 1, at(0)},
+		LoserPanicked{"h", "a", 1, at(0)},
+		Hedged{"h", sec, 2, 2, at(1)},
+		Crowded{"h", 7, 1, at(1)},
+		LoserPanicked{"h", "c", 2, at(1)},
 	}
 	if !slices.Equal(got, want) || m.Wake() != patterns.Never {
 		t.Errorf("%+v, and it wakes at %d", got, m.Wake())

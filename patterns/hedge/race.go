@@ -161,12 +161,13 @@ func (r *race) verdict() (how int, err error) {
 	case r.winner != nil:
 		return r.victory()
 	case len(r.failures) > 1:
-		how, err = failed, &Error{Name: r.Name(), Attempts: len(r.all), Failures: r.failures}
+		made := len(r.all)
 		for _, a := range r.all {
 			if a.suppressed {
-				err.(*Error).Attempts--
+				made--
 			}
 		}
+		how, err = failed, &Error{Name: r.Name(), Attempts: made, Failures: r.failures}
 		r.winner = r.failed
 	case r.failed != nil:
 		how, err, r.winner = failed, r.failed.Err, r.failed

@@ -106,10 +106,9 @@ func foretell(s *story) outcome {
 			continue
 		}
 		at.attempts = begun
-		switch n := len(failures); {
-		case n == 0:
+		if n := len(failures); n == 0 {
 			at.value, at.err = 0, refusal
-		default:
+		} else {
 			at.value, at.err, at.several = failures[n-1]+1, s.fortunes[failures[n-1]].err, n > 1
 		}
 		return at
