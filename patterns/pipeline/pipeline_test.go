@@ -368,6 +368,8 @@ func TestNoPermitIsLostOrDoubled(t *testing.T) {
 		var doors []*door
 		var guards []patterns.Guard
 		calls := 0
+		ctx, cancel := context.WithCancel(context.Background())
+		defer func() { cancel() }()
 		for i := range n {
 			d := newDoor(fmt.Sprint("d", i))
 			if rapid.Bool().Draw(t, "judge") {
@@ -376,6 +378,10 @@ func TestNoPermitIsLostOrDoubled(t *testing.T) {
 			d.refuse = func() error {
 				if rapid.IntRange(0, 4).Draw(t, "refuse") == 0 {
 					return errRefused
+				}
+				if rapid.IntRange(0, 9).Draw(t, "cancel") == 0 { // the caller leaves while it waits
+					cancel()
+					return ctx.Err()
 				}
 				if rapid.IntRange(0, 9).Draw(t, "panic") == 0 {
 					panic("ouch")
@@ -400,6 +406,8 @@ func TestNoPermitIsLostOrDoubled(t *testing.T) {
 		}
 		for range 5 {
 			before := calls
+			cancel()
+			ctx, cancel = context.WithCancel(context.Background())
 			learned := 0
 			for _, d := range doors {
 				learned -= len(d.outcomes)
@@ -410,13 +418,16 @@ func TestNoPermitIsLostOrDoubled(t *testing.T) {
 						panic(r)
 					}
 				}()
-				_ = patterns.Run(context.Background(), p, func(context.Context) error {
+				_ = patterns.Run(ctx, p, func(context.Context) error {
 					calls++
-					switch rapid.IntRange(0, 3).Draw(t, "end") {
+					switch rapid.IntRange(0, 4).Draw(t, "end") {
 					case 0:
 						return errBank
 					case 1:
 						panic("ouch")
+					case 2:
+						cancel()
+						return ctx.Err()
 					}
 					return nil
 				})

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -86,7 +85,7 @@ func (r *run) guarded(ctx context.Context, i int) (err error) {
 	}
 	err = r.from(callCtx, i+1)
 	switch {
-	case !r.began && errors.Is(err, patterns.ErrRejected): // nobody called
+	case !r.began && err != nil: // nobody called: an inner guard refused, or the caller left it
 	case s.terms == nil:
 		outcome = patterns.Classify(ctx, err)
 	default:
