@@ -44,7 +44,7 @@ type Config struct {
 	MinSamples int
 
 	// ReplaceFailed makes the next attempt at once when one has failed, as often as MaxExtra
-	// allows. An outage then gets that many times the calls, so have a Budget. Default off: a
+	// allows, unless its error matches patterns.ErrFinal. An outage then gets that many times the calls, so have a Budget. Default off: a
 	// call whose attempts have all failed has failed.
 	ReplaceFailed bool
 

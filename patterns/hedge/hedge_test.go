@@ -164,6 +164,17 @@ func TestTheFirstAnswerIsTheCalls(t *testing.T) {
 	}
 }
 
+func TestAFailureThatIsFinalIsNotReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := spawn(t, actorstest.NewRegistry(t), "h", with(after(sec, 2), func(c *Config) { c.ReplaceFailed = true }))
+		final := fmt.Errorf("%w: %w", errDown, patterns.ErrFinal)
+		s := ending(end{takes: ms, err: final})
+		if _, err := patterns.Do(t.Context(), h, s.run); !same(err, final) || len(s.began) != 1 {
+			t.Errorf("%v after %d attempts", err, len(s.began))
+		}
+	})
+}
+
 func TestAnErrorOfSeveralReadsWell(t *testing.T) {
 	e := &Error{Name: "h", Attempts: 3, Failures: []error{errDown, errBusy}}
 	if want := "hedge \"h\": 2 of 3 attempts failed: down\nbusy"; e.Error() != want {

@@ -126,7 +126,7 @@ func (r *race) heard(a *attempt) bool {
 		err = ErrBadResult
 	}
 	r.failures = append(r.failures, err)
-	if r.plan.ReplaceFailed {
+	if r.plan.ReplaceFailed && !errors.Is(a.Err, patterns.ErrFinal) {
 		r.next()
 	}
 	return r.running == 0
