@@ -6,8 +6,8 @@
 -- ARGV[1] is one flat array of numbers:
 --
 --   laws, for each law: tiers, for each tier: c p b tq tr (b tokens take tq + tr/c µs)
---   for each key: its law from 0 + 128·runs, for each run: kind + 4·times, weight, and
---   with kind 3 since
+--   for each key: its law from 0, + 128 if the key was there before, + 256·runs, and for
+--   each run: kind + 4·times, weight, and with kind 3 since
 --
 -- The answer is the time, and for each key a status: 0, and for each tier where it was full
 -- when the key's first run came, and where when its last had gone; or 1 for what is no
@@ -18,6 +18,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
+local spread = unpack
 local pack, unpack, call = struct.pack, struct.unpack, redis.pcall
 local LIMIT = 9007199254740992
 local P = cmsgpack.unpack(ARGV[1])
@@ -137,40 +138,60 @@ for i = 0, P[1] - 1 do
   at = at + 1 + 5 * P[at]
 end
 
+-- One read for all is cheaper. What it says is not there may be of another type.
+local read = #KEYS > 1 and call('MGET', spread(KEYS)) or {}
+local o, n, c, p, b, tq, tr, law -- of the law of the key before, and of its only tier
+
 for i = 1, #KEYS do
   local key, x = KEYS[i], P[at]
-  local law = x % 128
-  local o, runs = laws[law], (x - law) / 128
-  local n, failed = P[o], nil
-  local expires, dirty = 0, false
-  local v = call('GET', key)
-  if not v then
-    for j = 1, n do qs[j], rs[j] = now, 0 end
-  elseif v.err then -- of a string, that is nil
-    failed = v.err
-  else
-    expires, dirty = load(o, v)
-    if not expires then failed = '' end
+  local again = x % 256
+  local runs = (x - again) / 256
+  local v = read[i]
+  if again > 127 then v, again = nil, again - 128 end
+  if again ~= law then
+    law = again
+    o = laws[law]
+    n, c, p, b, tq, tr = P[o], P[o + 1], P[o + 2], P[o + 3], P[o + 4], P[o + 5]
   end
+  if not v then v = call('GET', key) end
   at = at + 1
-  if failed then
+  local expires, dirty, failed, q, r = 0, false, nil, now, 0
+  if v and v.err then -- of a string, that is nil
+    failed = v.err
+  elseif v and n == 1 and #v == 44 then
+    local oc, op, ob
+    expires, q, r, oc, op, ob = unpack('<I4ddddd', v)
+    if oc ~= c or op ~= p or ob ~= b or not (q >= 0 and q <= now + tq and q % 1 == 0 and r >= 0 and r < c and r % 1 == 0) or q == now + tq and r > tr then
+      expires, dirty = load(o, v)
+      q, r = qs[1], rs[1]
+    elseif q < now then
+      q, r = now, 0
+    end
+  elseif v then
+    expires, dirty = load(o, v)
+    q, r = qs[1], rs[1]
+  elseif n > 1 then
+    for j = 1, n do qs[j], rs[j] = now, 0 end
+  end
+  if failed or not expires then
+    failed = failed or ''
     for _ = 1, runs do at = at + (P[at] % 4 == 3 and 3 or 2) end
   else
-    local q, r, before = qs[1], rs[1], '\0'
-    if n > 1 then
+    local left, taken, asked, before = 0, 0, false, '\0'
+    if n == 1 then
+      left = (now + tq - q) * c + tr - r
+      left = (left - left % p) / p
+    else
+      left = remaining(o)
       for j = 1, n do before = before .. pack('<dd', qs[j], rs[j]) end
     end
-    local left, taken, asked = remaining(o), 0, false
+    local q0, r0 = q, r
     for _ = 1, runs do
       local weight, kind = P[at + 1], P[at] % 4
       local times = (P[at] - kind) / 4
       at = at + 2
       if kind == 0 then
-        if weight > 1 then
-          x = (left - left % weight) / weight
-        else
-          x = left
-        end
+        x = weight > 1 and (left - left % weight) / weight or left
         if x > times then x = times end
         left, taken, asked = left - x * weight, taken + x * weight, true
       elseif kind == 1 then
@@ -178,20 +199,28 @@ for i = 1, #KEYS do
         if x > left then x = left end
         left, taken, asked = left - x, taken + x, true
       elseif kind == 3 then
+        if n == 1 then qs[1], rs[1] = q, r end
         take(o, taken)
         giveBack(o, weight, P[at])
-        at = at + 1
+        q, r, at = qs[1], rs[1], at + 1
         left, taken, asked, dirty = remaining(o), 0, true, true
       end
     end
-    if taken > 0 then
-      take(o, taken)
-      dirty = true
-    end
-    local full = qs[1]
+    local full
     if n == 1 then
-      out[i + 1] = pack('<Bdddd', 0, q, r, full, rs[1])
+      if taken > 0 then
+        x = taken * p + r
+        r, dirty = x % c, true
+        q = q + (x - r) / c
+      end
+      full = q
+      out[i + 1] = pack('<Bdddd', 0, q0, r0, q, r)
     else
+      if taken > 0 then
+        take(o, taken)
+        dirty = true
+      end
+      full = now
       for j = 1, n do
         before = before .. pack('<dd', qs[j], rs[j])
         if qs[j] > full then full = qs[j] end
@@ -208,7 +237,7 @@ for i = 1, #KEYS do
         if expires > 4294967295 then expires = 4294967295 end
       end
       if n == 1 then
-        v = pack('<I4ddddd', expires, full, rs[1], P[o + 1], P[o + 2], P[o + 3])
+        v = pack('<I4ddddd', expires, q, r, c, p, b)
       else
         v = pack('<I4', expires)
         for j = 1, n do

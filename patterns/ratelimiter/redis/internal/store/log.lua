@@ -5,7 +5,8 @@
 -- ARGV[1] is one flat array of numbers:
 --
 --   laws, for each law: tiers, for each tier: limit width
---   for each key: its law from 0 + 128·runs, for each run: kind + 4·times, weight
+--   for each key: its law from 0, + 128 if the key was there before, + 256·runs, and for
+--   each run: kind + 4·times, weight
 --
 -- The answer is the time, and for each key a status: 0, its clock, its newest permit or 0,
 -- for each tier how many its window held, and for each run how many were taken, and of the
@@ -15,6 +16,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
+local spread = unpack
 local pack, unpack, format = struct.pack, struct.unpack, string.format
 local P = cmsgpack.unpack(ARGV[1])
 
@@ -51,7 +53,7 @@ local function rewind(key, by)
   local failed = redis.pcall('DEL', key)
   if type(failed) == 'table' then return failed.err end
   for k = 1, #moved, 1000 do
-    redis.call('ZADD', key, _G.unpack(moved, k, math.min(k + 999, #moved)))
+    redis.call('ZADD', key, spread(moved, k, math.min(k + 999, #moved)))
   end
 end
 
@@ -63,7 +65,7 @@ local function add(key, clock, seq, taken, widest, old)
     added[2 * k - 1], added[2 * k] = score, pack('>dI4', clock, seq + k)
   end
   for k = 1, #added, 1000 do
-    local v = redis.pcall('ZADD', key, _G.unpack(added, k, math.min(k + 999, #added)))
+    local v = redis.pcall('ZADD', key, spread(added, k, math.min(k + 999, #added)))
     if type(v) == 'table' then return v.err end
   end
   if redis.call('ZCARD', key) > 16 + taken + 1.5 * old then
@@ -84,9 +86,8 @@ end
 
 for i = 1, #KEYS do
   local key, x = KEYS[i], P[at]
-  local law = x % 128
-  local o, first = laws[law], at + 1
-  at = first + (x - law) / 64
+  local o, first = laws[x % 128], at + 1
+  at = first + (x - x % 256) / 128
   local n, widest, most = P[o], 0, 0
   for j = 1, n do
     if P[o + 2 * j] > widest then widest, most = P[o + 2 * j], j end

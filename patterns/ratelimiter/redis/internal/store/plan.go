@@ -33,6 +33,7 @@ type entry struct {
 	tail      int32
 	slot      uint16
 	nameEnd   int32 // in plan.names
+	again     bool  // its key has an entry before
 	runs      int32
 	costs     int64 // how many permits may be logged
 	lastKind  Kind
@@ -94,8 +95,10 @@ func (c *Check) problem(a Algorithm) string {
 // in a call.
 func (p *plan) add(s *Store, c *Check, i int32, several bool) {
 	kind, weight := c.asked()
+	again := false
 	if several {
-		if at, ok := p.last[c.Key]; ok {
+		var at int32
+		if at, again = p.last[c.Key]; again {
 			e := &p.entries[at]
 			same := kind == e.lastKind && weight == e.lastCount && kind != Return
 			if e.law == c.Law && (same || e.runs < maxRuns) {
@@ -108,7 +111,7 @@ func (p *plan) add(s *Store, c *Check, i int32, several bool) {
 		p.last[c.Key] = int32(len(p.entries))
 	}
 	p.names = appendKey(p.names, s.prefix, c.Key)
-	e := entry{law: c.Law, head: i, tail: i, nameEnd: int32(len(p.names))}
+	e := entry{law: c.Law, head: i, tail: i, nameEnd: int32(len(p.names)), again: again}
 	e.add(kind, weight, false)
 	p.entries = append(p.entries, e)
 }
@@ -177,7 +180,11 @@ func (p *plan) call(s *Store, from, to int, checks []Check) {
 	}
 	for i := from; i < to; i++ {
 		e := &p.entries[i]
-		b = appendNumber(b, uint64(slices.Index(p.laws, e.law))+maxKeys*uint64(e.runs))
+		head := slices.Index(p.laws, e.law) + 2*maxKeys*int(e.runs)
+		if e.again {
+			head += maxKeys
+		}
+		b = appendNumber(b, uint64(head))
 		count += 1 + 2*int(e.runs)
 		for at := e.head; at >= 0; {
 			kind, weight := checks[at].asked()
