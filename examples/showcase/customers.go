@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
-	"github.com/bulwark-go/bulwark/patterns/adaptive"
-	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
-	"github.com/bulwark-go/bulwark/patterns/loadshedder"
-	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 )
 
 const (
@@ -53,22 +48,8 @@ type result struct {
 // order makes one and says how it ended.
 func (s *shop) result(customer string, p patterns.Priority) result {
 	r := result{at: time.Now(), priority: p, glutton: customer == glutton}
-	err := s.order(context.Background(), customer, p)
+	r.end = s.front.order(context.Background(), customer, p)
 	r.took = time.Since(r.at)
-	switch {
-	case err == nil:
-		r.end = served
-	case errors.Is(err, loadshedder.ErrShed):
-		r.end = byEdge
-	case errors.Is(err, ratelimiter.ErrLimited):
-		r.end = byCustomers
-	case errors.Is(err, adaptive.ErrLimit):
-		r.end = byBackend
-	case errors.Is(err, circuitbreaker.ErrOpen):
-		r.end = byBreaker
-	default:
-		r.end = failed
-	}
 	return r
 }
 

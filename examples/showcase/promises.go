@@ -48,7 +48,7 @@ func (r *record) loadPromises() []promise {
 	urgent := func(x result) bool { return critical(x) && !x.at.Before(settled) }
 	well := func(x result) bool { return !x.at.Before(r.plan.begins[healed].Add(time.Second)) }
 	tail := r.quantile(rush, 0.99)
-	greed := r.in(greedy, func(x result) bool { return x.glutton && x.end != byEdge && x.end != byCustomers })
+	greed := r.in(greedy, func(x result) bool { return x.glutton && x.end <= failed })
 	most := customersBurst + int(100*r.plan.length(greedy).Seconds())
 	others := func(x result) bool { return !x.glutton }
 	healthy := r.recovered() // until then it is the outage that they are lost to

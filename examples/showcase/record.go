@@ -48,7 +48,7 @@ type finals struct {
 func (r *record) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	undone := r.mail.close(ctx)
+	undone := errors.Join(r.shop.front.stop(ctx), r.mail.close(ctx))
 	for r.stream.pending.Load() > 0 && sleepUntil(ctx, time.Now().Add(10*time.Millisecond)) {
 	}
 	var ok [6]bool

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/integrations/nethttp"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/adaptive"
 	"github.com/bulwark-go/bulwark/patterns/backpressure"
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
+	"github.com/bulwark-go/bulwark/patterns/pipeline"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 )
 
@@ -35,7 +35,7 @@ var (
 	valvePolicy = backpressure.Config{MaxPending: 100}
 )
 
-// shop is a service with a guard for every danger. An order passes four of them:
+// shop is a web server with a guard for every danger. An order passes four of them:
 //
 //	edge: is this process well? ─▶ customers: has this one had enough? ─▶
 //	backend: how much can it take? ─▶ breaker: does it work at all? ─▶ HTTP
@@ -47,8 +47,9 @@ type shop struct {
 	rooms     *bulkhead.Bulkhead
 	valve     *backpressure.Valve
 
-	http http.Client
-	url  string
+	front *front
+	http  http.Client // for the backend
+	url   string      // of the backend
 }
 
 func open(guards *actors.Registry, url string, cpu bool) (*shop, error) {
@@ -66,37 +67,41 @@ func open(guards *actors.Registry, url string, cpu bool) (*shop, error) {
 	s.breaker, errs[3] = circuitbreaker.Spawn(guards, "breaker", breakerPolicy)
 	s.rooms, errs[4] = bulkhead.Spawn(guards, "reports", roomPolicy)
 	s.valve, errs[5] = backpressure.Spawn(guards, "events", valvePolicy)
-	return s, errors.Join(errs[:]...)
-}
-
-// order is one call, through all guards. Each inner refusal is nothing that an outer guard
-// learns from.
-func (s *shop) order(ctx context.Context, customer string, p patterns.Priority) error {
-	r := patterns.Request{Key: customer, Priority: p}
-	_, err := patterns.DoFor(ctx, s.edge, r, func(ctx context.Context) (none, error) {
-		return patterns.DoFor(ctx, s.customers, r, func(ctx context.Context) (none, error) {
-			return patterns.DoFor(ctx, s.backend, r, func(ctx context.Context) (none, error) {
-				return patterns.Do(ctx, s.breaker, s.call)
-			})
-		})
-	})
-	return err
-}
-
-type none struct{}
-
-func (s *shop) call(ctx context.Context) (none, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	line, err := pipeline.New("orders", s.edge, s.customers, s.backend, s.breaker)
 	if err != nil {
-		return none{}, err
+		return nil, err
+	}
+	orders, err := nethttp.New(
+		line,
+		nethttp.Key(nethttp.ByHeader(customerHeader)),
+		nethttp.Priority(nethttp.Priorities{
+			Header: nethttp.DefaultPriorityHeader,
+			Caps:   []nethttp.Cap{{From: []string{"127.0.0.0/8"}, Most: patterns.Critical}},
+		}),
+		nethttp.Refused(http.HandlerFunc(sayWhoRefused)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	s.front, err = openFront(orders(http.HandlerFunc(s.order)))
+	return s, err
+}
+
+// order has the backend do it.
+func (s *shop) order(w http.ResponseWriter, r *http.Request) {
+	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, s.url, nil)
+	if err != nil {
+		http.Error(w, "this is no order", http.StatusInternalServerError)
+		return
 	}
 	response, err := s.http.Do(request)
 	if err != nil {
-		return none{}, err
+		http.Error(w, "the backend does not answer", http.StatusBadGateway)
+		return
 	}
 	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode >= http.StatusInternalServerError {
-		return none{}, fmt.Errorf("backend: %s", response.Status)
-	}
-	return none{}, nil
+	w.WriteHeader(response.StatusCode)
 }
