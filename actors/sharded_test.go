@@ -810,7 +810,7 @@ func TestAShardedGuardPromotesNothingThatIsAboutAllShards(t *testing.T) {
 	promoted := map[string]bool{
 		"Name": true, "Pattern": true, "PID": true, "System": true, "Terms": true, "Validate": true, // the same for all
 		"Settle": true, "Release": true, // of the first shard's permits
-		"Plan": true, "Tell": true, "Absent": true, // for policies, which have no shards
+		"Plan": true, "Tell": true, "Absent": true, "Gone": true, // for policies, which have no shards
 	}
 	typ := reflect.TypeFor[*actors.Sharded[deskConfig, deskSnapshot]]()
 	for i := range typ.NumMethod() {

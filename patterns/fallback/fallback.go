@@ -123,7 +123,7 @@ func (f *Fallback[T]) Around(ctx context.Context, call patterns.Call) error {
 		return err
 	}
 	if err := f.Absent(); err != nil {
-		return f.terms.Rejected(err)
+		return err
 	}
 	p := f.Plan().(*plan[T])
 	how := passed // should it unwind

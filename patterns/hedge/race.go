@@ -50,7 +50,7 @@ func (h *Hedge) Around(ctx context.Context, call patterns.Call) error {
 	}
 	if err := h.Absent(); err != nil {
 		h.unmade(refused)
-		return h.terms.Rejected(err)
+		return err
 	}
 	r := h.races.Get().(*race)
 	r.Hedge, r.ctx, r.call, r.plan = h, ctx, call, h.Plan().(*plan)

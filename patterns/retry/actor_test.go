@@ -113,7 +113,7 @@ func TestAChangeHoldsForCallsUnderWay(t *testing.T) {
 	})
 }
 
-func TestAStoppedRetryRetriesNothing(t *testing.T) {
+func TestAStoppedRetryRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := bank(t, every(sec, 3))
 		if _, err := patterns.Do(t.Context(), r, endings(errDown).run); err != nil {
@@ -122,11 +122,11 @@ func TestAStoppedRetryRetriesNothing(t *testing.T) {
 		if err := r.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := patterns.Do(t.Context(), r, endings().run); v != 1 || err != nil {
-			t.Errorf("a good call: %d, %v", v, err)
+		s := endings()
+		if _, err := patterns.Do(t.Context(), r, s.run); !errors.Is(err, actors.ErrStopped) || !errors.Is(err, patterns.ErrRejected) {
+			t.Errorf("got %v", err)
 		}
-		_, err := patterns.Do(t.Context(), r, endings(errDown).run)
-		exhaustedBy(t, err, CauseStopped, 1, errDown)
+		s.want(t)
 		if s := snapshotOf(t, r); s.Later != 1 || s.Calls != 1 { // as of then
 			t.Errorf("%+v", s)
 		}
@@ -147,7 +147,9 @@ func TestWhenTheActorHasFailedForGoodThePolicyDecides(t *testing.T) {
 				s := endings(errDown)
 				_, err := patterns.Do(t.Context(), r, s.run)
 				if policy == patterns.FailClosed {
-					exhaustedBy(t, err, CauseStopped, 1, errDown)
+					if !errors.Is(err, actors.ErrUnavailable) || !errors.Is(err, patterns.ErrRejected) || len(s.began) != 0 {
+						t.Errorf("after %d: %v", len(s.began), err)
+					}
 				} else if err != nil || len(s.began) != 2 {
 					t.Errorf("after %d: %v", len(s.began), err)
 				}

@@ -47,8 +47,8 @@ type Config struct {
 	Budget *Budget
 
 	// OnFailure is what becomes of retrying if the retry's own actor fails for good:
-	// patterns.FailOpen goes on by the last Config, patterns.FailClosed makes one attempt
-	// only. It is fixed while the retry runs. Default FailOpen.
+	// patterns.FailOpen goes on by the last Config, patterns.FailClosed refuses calls. It is
+	// fixed while the retry runs. Default FailOpen.
 	OnFailure patterns.FailPolicy
 }
 

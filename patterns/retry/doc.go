@@ -22,7 +22,7 @@
 //	    the caller's context has ended            CauseCancelled, CauseDeadline
 //	    the wait does not fit                     CauseElapsed, CauseDeadline
 //	    too many are retried                      CauseBudget
-//	    the retry was stopped                     CauseStopped
+//	    the retry was stopped meanwhile           CauseStopped
 //
 // Whatever has a Cause is an *ExhaustedError around the last error, but for the failure of a
 // call that may be made only once, which is passed on unchanged.

@@ -35,7 +35,7 @@ const (
 	CauseBudget Cause = "budget"
 	// CauseRefused: a guard inside refused an attempt that was not the first.
 	CauseRefused Cause = "refused"
-	// CauseStopped: the retry was stopped, or failed for good and fails closed.
+	// CauseStopped: the retry was stopped meanwhile, or failed for good and fails closed.
 	CauseStopped Cause = "stopped"
 )
 

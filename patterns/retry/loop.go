@@ -14,6 +14,9 @@ import (
 
 // Around implements patterns.Policy.
 func (r *Retry) Around(ctx context.Context, call patterns.Call) error {
+	if err := r.Absent(); err != nil {
+		return err
+	}
 	began := r.begin()
 	ended := false
 	defer func() {
@@ -34,7 +37,7 @@ func (r *Retry) Around(ctx context.Context, call patterns.Call) error {
 
 // Begin implements patterns.Optimist.
 func (r *Retry) Begin(context.Context) (began time.Time, ok bool) {
-	if r.judge != nil { // which may have something against the result
+	if r.judge != nil || r.Gone() { // a Judge may have something against the result
 		return began, false
 	}
 	return r.begin(), true

@@ -15,7 +15,7 @@ import (
 //
 // The attempts are made on the caller's goroutine, one after the other. What is a failure,
 // and so retried, says the Judge given to actors.WithJudge, by error and by result. After
-// Stop nothing is retried any more.
+// Stop calls are refused with actors.ErrStopped.
 type Retry struct {
 	*actors.Typed[Config, Snapshot]
 	terms   *patterns.Terms
