@@ -26,7 +26,9 @@ func TestAPolicyThatWasStoppedRefuses(t *testing.T) {
 		name  string
 		spawn func(*actors.Registry, actors.Option) (policy, error)
 	}{
-		{"retry", func(r *actors.Registry, o actors.Option) (policy, error) { return retry.Spawn(r, "p", retry.Config{}, o) }},
+		{"retry", func(r *actors.Registry, o actors.Option) (policy, error) {
+			return retry.Spawn(r, "p", retry.Config{}, o)
+		}},
 		{"timeout", func(r *actors.Registry, o actors.Option) (policy, error) {
 			return timeout.Spawn(r, "p", timeout.Config{PerAttempt: 9 * ms}, o)
 		}},

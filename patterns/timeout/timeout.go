@@ -116,7 +116,7 @@ func (t *Timeout) Around(ctx context.Context, call patterns.Call) error {
 	p := t.Plan().(*plan)
 	if err := t.door(p); err != nil {
 		t.ends.Add(refused)
-		return t.terms.Rejected(err)
+		return err
 	}
 	if p.apart {
 		return t.apart(ctx, call, p)
@@ -151,10 +151,10 @@ func (t *Timeout) sample(took time.Duration) {
 	t.batches.Put(b)
 }
 
-// door returns the refusal of a call that is not to be made.
+// door returns the refusal of a call that is not to be made, as its caller gets it.
 func (t *Timeout) door(p *plan) error {
 	if p.refusal != nil {
-		return p.refusal
+		return t.terms.Rejected(p.refusal)
 	}
 	return t.Absent()
 }
