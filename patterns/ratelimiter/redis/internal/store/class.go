@@ -16,7 +16,7 @@ var classNames = [...]string{
 	Broken: "connection broke", Cancelled: "cancelled", NoScript: "script not kept", ReadOnly: "read only", Moved: "slot moved",
 	TryAgain: "slot moving", Loading: "loading", OutOfMemory: "out of memory", ScriptBusy: "busy with another script",
 	NoAuth: "not authenticated", NoPermission: "no permission", ClusterDown: "cluster down", MasterDown: "master down",
-	Misconfigured: "refuses writes", TooManyClients: "too many clients", Protocol: "no proper answer",
+	Misconfigured: "misconfigured", TooManyClients: "too many clients", Protocol: "no proper answer",
 }
 
 // String names the class.
@@ -35,6 +35,16 @@ func (c Class) NotRun() bool {
 		return false
 	}
 	return true
+}
+
+// Elsewhere reports whether it did not run and another server, or this one in a moment, may
+// well decide: what a failover or a moving slot looks like. To ask once more is worth it.
+func (c Class) Elsewhere() bool {
+	switch c {
+	case Unreachable, NoScript, ReadOnly, Moved, TryAgain, Loading, ClusterDown, MasterDown:
+		return true
+	}
+	return false
 }
 
 // codes are what the errors of a server begin with.
@@ -57,6 +67,7 @@ var codes = [...]struct {
 	{"MASTERDOWN", MasterDown},
 	{"MISCONF", Misconfigured},
 	{"NOREPLICAS", Misconfigured},
+	{"CROSSSLOT", Misconfigured},
 	{"ERR max number of clients reached", TooManyClients},
 }
 

@@ -52,7 +52,7 @@ const (
 	NoPermission                // NOPERM
 	ClusterDown                 // the slot has no server
 	MasterDown                  // a replica that has lost its master
-	Misconfigured               // the server stopped taking writes: MISCONF, NOREPLICAS
+	Misconfigured               // the server takes no writes, or none of several slots: MISCONF, NOREPLICAS, CROSSSLOT
 	TooManyClients              // max number of clients reached
 	Protocol                    // the answer is none that the script gives
 )

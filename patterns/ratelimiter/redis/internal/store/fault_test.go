@@ -77,6 +77,9 @@ func TestWhatClientsSay(t *testing.T) {
 
 func TestEveryClassHasAName(t *testing.T) {
 	for c := Unknown; c <= Protocol; c++ {
+		if c.Elsewhere() && !c.NotRun() {
+			t.Errorf("%v may have run, and would be asked elsewhere", c)
+		}
 		if c.String() == "" || c.String() == "class "+strconv.Itoa(int(c)) {
 			t.Errorf("class %d is called %q", c, c)
 		}

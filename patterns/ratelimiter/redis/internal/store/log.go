@@ -12,11 +12,12 @@ func (p *plan) answerLog(e *entry, n *numbers, now int64, checks []Check, answer
 	w := window{now: now, clock: n.next(), newest: n.next(), law: e.law}
 	for t := range e.law.tiers {
 		w.held[t] = n.next()
+		n.bad = n.bad || w.held[t] < 0
 	}
 	for at := e.head; at >= 0; {
 		kind, weight := checks[at].asked()
 		taken, wait, tier := n.next(), n.next(), int(n.next())-1
-		if n.bad || tier >= len(e.law.tiers) {
+		if n.bad || taken < 0 || tier < -1 || tier >= len(e.law.tiers) {
 			n.bad = true
 			return
 		}

@@ -16,6 +16,9 @@ type Config struct {
 	// bulwark. Stores that share a Prefix and an Algorithm share their limits.
 	Prefix    string
 	Algorithm Algorithm
+	// OneSlot has no call ask for keys of several slots. With a client of a Cluster that is
+	// always so; a client of a proxy in front of one needs it.
+	OneSlot bool
 }
 
 // Store asks one Redis, which may be a cluster.
@@ -57,6 +60,9 @@ func New(client redis.UniversalClient, c Config) (*Store, error) {
 	}
 	switch client.(type) {
 	case *redis.Client:
+		if c.OneSlot {
+			s.spread = bySlot
+		}
 	case *redis.Ring: // whose servers are not found by slot
 		s.spread = apart
 	default:

@@ -164,6 +164,34 @@ func TestABucketThatIsUsedLivesOn(t *testing.T) {
 	}
 }
 
+// Where a proxy hides a Cluster, no call has keys of several slots.
+func TestOneSlotPerCallForProxies(t *testing.T) {
+	s, err := New(servers.Client(t), Config{Prefix: newStore(t, servers.Client(t), TokenBucket).config.Prefix, OneSlot: true})
+	must(t, err)
+	law := s.mustLaw(t, per(10, time.Hour, 10))
+	var checks []Check
+	for i := range 300 {
+		checks = append(checks, Check{Key: strconv.Itoa(i % 100), Law: law, Weight: 1})
+	}
+	for i, a := range s.run(t, checks...) {
+		if want := int64(9 - i/100); a.Remaining != want {
+			t.Fatalf("check %d: %d left, want %d", i, a.Remaining, want)
+		}
+	}
+	p := &plan{last: make(map[string]int32)}
+	p.make(s, checks, make([]Answer, len(checks)))
+	if len(p.calls) < 90 {
+		t.Errorf("100 keys were asked in %d calls", len(p.calls))
+	}
+	for _, c := range p.calls {
+		for _, e := range p.entries[c.from:c.to] {
+			if e.slot != p.entries[c.from].slot {
+				t.Errorf("slots %d and %d in one call", e.slot, p.entries[c.from].slot)
+			}
+		}
+	}
+}
+
 func TestNothingIsKeptOfARefusalOrAPeek(t *testing.T) {
 	for _, a := range []Algorithm{TokenBucket, SlidingLog} {
 		client := servers.Client(t)
