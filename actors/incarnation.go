@@ -298,6 +298,9 @@ func (s *shell) stopped() {
 		s.final.Store(&snapshot)
 		s.publish(Stopped{Name: s.name, InFlight: s.totals().InFlight, At: time.Now()})
 		s.endDrains()
+		if s.free != nil {
+			go s.free()
+		}
 	}()
 	s.sealCells()
 	snapshot = s.inspect()

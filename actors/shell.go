@@ -62,6 +62,7 @@ type shell struct {
 	queuer     Queuer     // nil if nobody waits
 	consultant Consultant // nil if it answers no questions
 	errands    *errands   // nil if the rules refer nothing
+	free       func()     // frees what is outside of the actor; may be nil
 	family     *family    // of a shard
 	owing      []*holder  // producers that are to hear of new credits
 	ending     []uint64   // permits that a Done is about to end, and has if it panics

@@ -43,6 +43,9 @@ type Spec[C comparable, S any] struct {
 	Mode patterns.Mode
 	// OnFailure is what callers get if the actor fails for good.
 	OnFailure patterns.FailPolicy
+	// Close frees what the guard has outside of its actor, once it has stopped for good. It
+	// runs on a goroutine of its own, and not for a guard that did not come to be. May be nil.
+	Close func()
 	// Merge makes one Snapshot of those of all shards. SpawnSharded needs it.
 	Merge func([]S) S
 }
@@ -173,7 +176,7 @@ func build[C comparable, S any](r *Registry, name string, shard Shard, spec Spec
 	s := &shell{
 		name: name, origin: r.origin, policy: spec.OnFailure,
 		foreign: w.parent != nil, system: r.system, relay: r.relay, pool: sync.Pool{New: newCall}, armed: patterns.Never,
-		cells: r.strict,
+		cells: r.strict, free: spec.Close,
 	}
 	if _, _, leased := spec.Mode.Lease(); leased {
 		s.cells = newCells(spec.Mode, shard)

@@ -44,6 +44,9 @@ var layers = []layer{
 	{"patterns/loadshedder", append([]string{sampler}, ofPatterns...)},
 	{"patterns/pipeline", []string{patterns}},
 	{"patterns/hedge", append([]string{patterns + "/retry"}, ofPatterns...)}, // whose budgets it shares
+	{"patterns/ratelimiter/redis", append([]string{
+		patterns + "/circuitbreaker", patterns + "/ratelimiter", patterns + "/ratelimiter/redis/internal/store", "github.com/redis/go-redis/v9",
+	}, ofPatterns...)},
 	{"patterns/ratelimiter/redis/internal/store", []string{patterns + "/internal/rate", "github.com/redis/go-redis/v9"}},
 	{"patterns/*", ofPatterns},
 	{"actors/actorstest", []string{actors, actors + "/internal/...", patterns, mailbox, protoActor, protoEventStream}},

@@ -36,11 +36,14 @@ func (l *Law) Tiers() []Tier { return l.tiers }
 
 // Law returns one to four tiers as one, or a *LawError if they cannot be kept exactly.
 // Whoever changes a rate makes a new law: tokens that a key has under the old one stay.
-func (s *Store) Law(tiers ...Tier) (*Law, error) {
+func (s *Store) Law(tiers ...Tier) (*Law, error) { return NewLaw(s.config.Algorithm, tiers...) }
+
+// NewLaw is Law for the stores of an algorithm.
+func NewLaw(a Algorithm, tiers ...Tier) (*Law, error) {
 	if len(tiers) < 1 || len(tiers) > maxTiers {
 		return nil, &LawError{Problem: fmt.Sprintf("there must be 1 to %d tiers, not %d", maxTiers, len(tiers))}
 	}
-	l := &Law{algorithm: s.config.Algorithm, tiers: make([]Tier, len(tiers))}
+	l := &Law{algorithm: a, tiers: make([]Tier, len(tiers))}
 	l.numbers = appendNumber(l.numbers, uint64(len(tiers)))
 	rules := make([]rate.Rule, len(tiers))
 	for i, t := range tiers {
