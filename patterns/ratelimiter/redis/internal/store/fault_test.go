@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +191,33 @@ func TestFaultsOfServers(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	})
+}
+
+// Package store says which rights a user needs; these are all, and with them all goes well.
+func TestTheRightsThatAreNeeded(t *testing.T) {
+	rights := map[Algorithm]string{
+		TokenBucket: "+mget +get +set",
+		SlidingLog:  "+zrange +zcount +zcard +zadd +zremrangebyscore +del +pttl +pexpire",
+	}
+	for a, needs := range rights {
+		server := redistest.Start(t)
+		own := redistest.Client(t, server.URL())
+		user := []any{"ACL", "SETUSER", "limiter", "on", ">secret", "~test-*", "-@all", "+eval", "+evalsha", "+time"}
+		for _, right := range strings.Fields(needs) {
+			user = append(user, right)
+		}
+		must(t, own.Do(t.Context(), user...).Err())
+		s := newStore(t, redistest.Client(t, "redis://limiter:secret@"+server.Addr()), a)
+		law := s.mustLaw(t, per(3, 20*time.Millisecond, 3), per(2000, time.Hour, 2000))
+		for i := range 100 {
+			s.run(t, Check{Key: "k", Law: law, Weight: 2}, Check{Key: strconv.Itoa(i), Law: law, Kind: TakeUpTo, Weight: 2}, Check{Key: "k", Law: law, Weight: 1})
+		}
+		c := &clock{today + maxPeriod.Microseconds()}
+		timed(t, s, c)
+		s.run(t, Check{Key: "k", Law: law, Weight: 1})
+		c.now = today // a log is written anew
+		s.run(t, Check{Key: "k", Law: law, Weight: 1})
+	}
 }
 
 // What may have run is never sent again, though the client is set to try three times more.

@@ -15,7 +15,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add(true, string(make([]byte, 8+1+24+24)))
 	f.Add(true, "\x00\x00\x00\x00\x00\x00\x00\x00\x02\x03OOM")
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
-	defer client.Close()
+	f.Cleanup(func() { _ = client.Close() })
 	f.Fuzz(func(t *testing.T, log bool, reply string) {
 		a := TokenBucket
 		if log {
