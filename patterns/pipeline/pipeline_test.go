@@ -223,6 +223,36 @@ func TestAnAttemptThatWasRefusedCostsNothingEvenIfAnotherWasMade(t *testing.T) {
 	}
 }
 
+func TestWhatWasLeftBehindIsNoLessAFailure(t *testing.T) {
+	late := errors.New("too late")
+	leave, done := make(chan bool), make(chan error, 1)
+	// A timeout that abandons: the attempt goes on by itself.
+	behind := newDoor("timeout")
+	behind.terms = &patterns.Terms{Policy: around(func(ctx context.Context, call patterns.Call) error {
+		fork := call.Fork()
+		go func() { done <- fork.Try(ctx) }()
+		return late
+	})}
+	outside, inside := newDoor("breaker"), newDoor("room")
+	p, err := New("", outside, behind, inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = patterns.Run(t.Context(), p, func(context.Context) error { <-leave; return nil })
+	if !errors.Is(err, late) || !slices.Equal(outside.outcomes, []patterns.Outcome{patterns.Failure}) || outside.released != 0 {
+		t.Errorf("got %v, %v, %d released", err, outside.outcomes, outside.released)
+	}
+	close(leave)
+	if err := <-done; err != nil || !slices.Equal(inside.outcomes, []patterns.Outcome{patterns.Success}) {
+		t.Errorf("got %v, %v", err, inside.outcomes)
+	}
+}
+
+// around is a policy.
+type around func(context.Context, patterns.Call) error
+
+func (f around) Around(ctx context.Context, call patterns.Call) error { return f(ctx, call) }
+
 func TestAPanicAndAGoexitEndEveryPermit(t *testing.T) {
 	for name, leave := range map[string]func(){"panic": func() { panic("ouch") }, "goexit": runtime.Goexit} {
 		a, b := newDoor("a"), judged("b")

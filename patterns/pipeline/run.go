@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -13,6 +14,7 @@ type run struct {
 	call     patterns.Call
 	frames   []frame // by stage: the call as that stage's policy sees it
 	began    bool    // the function was called, since the latest attempt of the policy around
+	away     bool    // a policy made the attempt elsewhere and left it there: nobody here knows if it began
 }
 
 // frame is the patterns.Call of the policy at a stage: an attempt of it goes through all
@@ -34,7 +36,7 @@ func newRun(p *Pipeline) *run {
 // Around implements patterns.Policy.
 func (p *Pipeline) Around(ctx context.Context, call patterns.Call) error {
 	r := p.runs.Get().(*run)
-	r.call, r.began = call, false
+	r.call, r.began, r.away = call, false, false
 	err := r.from(ctx, 0)
 	r.call = nil // a run that unwinds is left to the garbage collector
 	p.runs.Put(r)
@@ -85,7 +87,8 @@ func (r *run) guarded(ctx context.Context, i int) (err error) {
 	}
 	err = r.from(callCtx, i+1)
 	switch {
-	case !r.began && err != nil: // nobody called: an inner guard refused, or the caller left it
+	case !r.began && err != nil && (!r.away || errors.Is(err, patterns.ErrRejected)):
+		// nobody called: an inner guard refused, or the caller left it
 	case s.terms == nil:
 		outcome = patterns.Classify(ctx, err)
 	default:
@@ -129,6 +132,7 @@ func (f *frame) Give(v any) error { return f.call.Give(v) }
 func (f *frame) Fork() patterns.Call {
 	r := newRun(f.pipeline)
 	r.call = f.call.Fork()
+	f.run.away = true
 	return &r.frames[f.inside-1]
 }
 
@@ -137,4 +141,5 @@ func (f *frame) Adopt(fork patterns.Call) {
 	other := fork.(*frame)
 	f.call.Adopt(other.call)
 	f.began, f.run.began = other.began, f.run.began || other.run.began
+	f.run.away = other.run.away
 }
