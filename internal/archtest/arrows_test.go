@@ -79,6 +79,7 @@ var layers = []layer{
 	{"internal/hosttest", []string{"..."}},
 	{"internal/modgraph", nil},
 	{"internal/reasons", []string{"..."}},
+	{"internal/retryafter", nil},
 	{"internal/redisserver", []string{"github.com/redis/go-redis/v9"}},
 	{"internal/redistest", []string{module + "/internal/redisserver", "github.com/redis/go-redis/v9", "go.uber.org/goleak"}},
 	{"internal/simulation", []string{patterns}},
