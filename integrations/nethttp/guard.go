@@ -58,7 +58,7 @@ func (h *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var q patterns.Request
 	original := r
-	r = h.ask(r, &q)
+	r = h.ask(w, r, &q)
 	defer tidy(r, original)
 	if h.around {
 		h.handle(w, r, q)

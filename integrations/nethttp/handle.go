@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/hosted"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
@@ -17,7 +18,8 @@ import (
 type course struct {
 	h       *guarded
 	request *http.Request
-	base    http.Header // what outer middleware has set
+	base    http.Header  // what outer middleware has set
+	host    *hosted.Host // of a framework that calls its handlers once; or nil
 
 	over     atomic.Bool // no other response may begin
 	sending  atomic.Bool // a response is being written, which may block, under the lock
@@ -31,7 +33,7 @@ type course struct {
 
 // handle has the guard's policies call the handler, and answers if it has not.
 func (h *guarded) handle(w http.ResponseWriter, r *http.Request, q patterns.Request) {
-	c := &course{h: h, request: r, inner: w, base: w.Header().Clone()}
+	c := &course{h: h, request: r, inner: w, base: w.Header().Clone(), host: hosted.Of(w)}
 	defer c.close() // should it unwind, package http sees to the connection
 	instead, err := patterns.DoFor(r.Context(), h.guard, q, c.try)
 	c.settle(w, instead, err)
@@ -43,6 +45,9 @@ func (c *course) try(ctx context.Context) (answer http.Handler, err error) {
 	a, err := c.admit(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if c.host != nil {
+		defer c.host.End()
 	}
 	returned := false
 	defer func() {
@@ -69,8 +74,11 @@ func (c *course) try(ctx context.Context) (answer http.Handler, err error) {
 func (c *course) admit(ctx context.Context) (*attempt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over.Load() || c.winner != nil || c.attempts > 0 && c.request.ContentLength != 0 {
+	if c.over.Load() || c.winner != nil || c.attempts > 0 && (c.request.ContentLength != 0 || c.host != nil) {
 		return nil, ErrSpent
+	}
+	if c.host != nil {
+		c.host.Begin()
 	}
 	c.attempts++
 	return &attempt{course: c, ctx: ctx, header: c.base.Clone()}, nil
@@ -113,12 +121,26 @@ func (c *course) settle(w http.ResponseWriter, instead http.Handler, err error) 
 	case end.panicked != nil:
 		panic(end.panicked)
 	case end.cut: // half a response must not look whole
+		if c.host != nil {
+			c.host.Cut()
+		}
 		panic(http.ErrAbortHandler)
 	case end.begun:
+	case end.held != nil && (err == nil && !isAnswer(instead) || err != nil && end.held.is(err)):
+		end.held.release(w)
+	default:
+		if c.host != nil {
+			c.host.Answering(c.request)
+		}
+		c.answer(w, instead, err)
+	}
+}
+
+// answer answers in the handler's place.
+func (c *course) answer(w http.ResponseWriter, instead http.Handler, err error) {
+	switch {
 	case err == nil && isAnswer(instead):
 		instead.ServeHTTP(w, c.request)
-	case end.held != nil && (err == nil || end.held.is(err)):
-		end.held.release(w)
 	case errors.Is(err, ErrSpent): // the first attempt has not answered in time
 		c.h.refuse(w, c.request, context.DeadlineExceeded)
 	case err == nil:

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/bulwark-go/bulwark/integrations/internal/clientip"
+	"github.com/bulwark-go/bulwark/integrations/internal/hosted"
 	"github.com/bulwark-go/bulwark/integrations/internal/keys"
 	"github.com/bulwark-go/bulwark/integrations/internal/paths"
 	"github.com/bulwark-go/bulwark/integrations/internal/precedence"
@@ -20,6 +22,7 @@ type Option func(*settings)
 // settings are what the options say.
 type settings struct {
 	exclude  []string
+	routes   []string
 	keys     []KeyFunc
 	weight   func(*http.Request) int
 	proxies  Proxies
@@ -37,6 +40,19 @@ type settings struct {
 func Exclude(entries ...string) Option {
 	entries = slices.Clone(entries)
 	return func(s *settings) { s.exclude = entries }
+}
+
+// ExcludeRoutes are the routes that are not guarded, each as the router has it: "GET /health/"
+// of an http.ServeMux, "/users/{id}/health" of chi. A middleware around an http.ServeMux
+// itself does not know them yet, one around a handler does: see ByRoute. Default none.
+func ExcludeRoutes(patterns ...string) Option {
+	patterns = slices.Clone(patterns)
+	return func(s *settings) {
+		for _, p := range patterns {
+			s.fault(p != "", "ExcludeRoutes", p, "is no route")
+		}
+		s.routes = append(s.routes, patterns...)
+	}
 }
 
 // Key counts requests by key, for guards that do: limiters, bulkheads with partitions, fair
@@ -114,7 +130,11 @@ func (s *settings) fault(ok bool, field string, value any, problem string) {
 	if ok {
 		return
 	}
-	if _, plain := value.(int); !plain { // a function has nothing to show
+	switch v := value.(type) {
+	case int:
+	case string:
+		value = strconv.Quote(v)
+	default: // a function has nothing to show
 		value = "nil"
 	}
 	s.faults = append(s.faults, &patterns.ConfigError{Pattern: pattern, Field: field, Value: value, Problem: problem})
@@ -123,6 +143,7 @@ func (s *settings) fault(ok bool, field string, value any, problem string) {
 // entrance is all that is decided before a guard is asked, and how its refusals look.
 type entrance struct {
 	exclude  *paths.Set
+	routes   []string
 	clients  *clientip.Resolver
 	keys     []KeyFunc // nil is the client
 	weight   func(*http.Request) int
@@ -148,7 +169,7 @@ func newEntrance(perClient bool, opts []Option) (*entrance, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	e := &entrance{keys: s.keys, weight: s.weight, late: s.late, refused: s.refused, problems: refusal.NewProblems(s.late)}
+	e := &entrance{routes: s.routes, keys: s.keys, weight: s.weight, late: s.late, refused: s.refused, problems: refusal.NewProblems(s.late)}
 	var errs [3]error
 	e.exclude, errs[0] = paths.New(s.exclude)
 	e.clients, errs[1] = clientip.New(s.proxies)
@@ -157,17 +178,14 @@ func newEntrance(perClient bool, opts []Option) (*entrance, error) {
 }
 
 // excludes reports whether nobody is asked about r.
-func (e *entrance) excludes(r *http.Request) bool { return e.exclude.Has(r.URL.Path, r.URL.RawPath) }
+func (e *entrance) excludes(r *http.Request) bool {
+	return e.exclude.Has(r.URL.Path, r.URL.RawPath) || r.Pattern != "" && slices.Contains(e.routes, r.Pattern)
+}
 
 // ask fills in what a guard is asked for, and returns r, with its priority in its context if
 // a header was read.
-func (e *entrance) ask(r *http.Request, q *patterns.Request) *http.Request {
-	if len(e.keys) > 0 {
-		q.Key = e.key(r)
-	}
-	if e.weight != nil {
-		q.Weight = e.weight(r)
-	}
+func (e *entrance) ask(w http.ResponseWriter, r *http.Request, q *patterns.Request) *http.Request {
+	e.askUser(w, r, q)
 	name := e.priority.Header()
 	if name == "" {
 		q.Priority, _ = precedence.From(r.Context())
@@ -175,6 +193,22 @@ func (e *entrance) ask(r *http.Request, q *patterns.Request) *http.Request {
 	}
 	q.Priority = e.priority.Of(r.Header.Get(name), e.clients.Of(r.RemoteAddr, r.Header))
 	return r.WithContext(precedence.With(r.Context(), q.Priority))
+}
+
+// askUser asks the functions that the user gave, which may need a framework's context.
+func (e *entrance) askUser(w http.ResponseWriter, r *http.Request, q *patterns.Request) {
+	if len(e.keys) == 0 && e.weight == nil {
+		return
+	}
+	if h, ok := w.(*hosted.Host); ok && (e.weight != nil || len(e.keys) > 1 || e.keys[0] != nil) {
+		r = r.WithContext(h.With(r.Context()))
+	}
+	if len(e.keys) > 0 {
+		q.Key = e.key(r)
+	}
+	if e.weight != nil {
+		q.Weight = e.weight(r)
+	}
 }
 
 func (e *entrance) key(r *http.Request) string {

@@ -56,7 +56,7 @@ func (h *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := patterns.Request{Weight: 1}
-	r = h.ask(r, &q)
+	r = h.ask(w, r, &q)
 	a, err := h.limiter.Take(r.Context(), q.Key, q.Weight)
 	switch {
 	case err != nil:

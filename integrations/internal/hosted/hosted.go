@@ -1,0 +1,89 @@
+// Package hosted is what the middleware of a framework that is built on net/http, and that of
+// package nethttp within it, have to tell each other.
+//
+// Such a framework has one context for a request, and uses it again for the next. So a handler
+// is called once, and an abandoned one must have returned before the request may end.
+package hosted
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Host is the http.ResponseWriter that a framework's middleware hands to nethttp's. It is for
+// one request, whose goroutine calls all but Begin, End and With.
+type Host struct {
+	http.ResponseWriter     // the framework's
+	Key                 any // of Native in the contexts of requests
+	Native              any // the framework's context
+
+	replaced bool
+	running  atomic.Int32
+	calls    sync.WaitGroup
+}
+
+// Of returns the Host that w is, or is around; nil if there is none.
+func Of(w http.ResponseWriter) *Host {
+	for {
+		switch v := w.(type) {
+		case *Host:
+			return v
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return nil
+		}
+	}
+}
+
+// Unwrap is for an http.ResponseController.
+func (h *Host) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// With returns a context that has the framework's in it, for functions of users.
+func (h *Host) With(ctx context.Context) context.Context {
+	return context.WithValue(ctx, h.Key, h.Native)
+}
+
+// Serve lets middleware serve a request. It returns once no handler runs any more; a client
+// whose handler was abandoned has its answer before.
+func (h *Host) Serve(middleware http.Handler, r *http.Request) {
+	defer h.calls.Wait()
+	middleware.ServeHTTP(h, r)
+	if h.Running() {
+		_ = http.NewResponseController(h).Flush() // a client that has left misses nothing
+	}
+}
+
+// Begin says that the handler will be called, on whatever goroutine.
+func (h *Host) Begin() {
+	h.calls.Add(1)
+	h.running.Add(1)
+}
+
+// End says that it has returned, or panicked.
+func (h *Host) End() {
+	h.running.Add(-1)
+	h.calls.Done()
+}
+
+// Running reports whether the handler runs. If anything else does too, it is abandoned.
+func (h *Host) Running() bool { return h.running.Load() > 0 }
+
+// Answering says that the guard answers in place of the handler. If that is not done, the
+// connection ends with the answer: another request on it would have to wait.
+func (h *Host) Answering(r *http.Request) {
+	h.replaced = true
+	if h.Running() && r.ProtoMajor == 1 {
+		h.Header().Set("Connection", "close")
+	}
+}
+
+// Replaced reports whether the guard has answered in place of the handler.
+func (h *Host) Replaced() bool { return h.replaced }
+
+// Cut sees to it that a response that has begun does not end well, even if the framework
+// recovers from http.ErrAbortHandler.
+func (h *Host) Cut() { _ = http.NewResponseController(h).SetWriteDeadline(time.Now()) }
