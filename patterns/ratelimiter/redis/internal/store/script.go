@@ -5,7 +5,6 @@ import (
 	"crypto/sha1" //nolint:gosec // it is how Redis names a script
 	_ "embed"
 	"encoding/hex"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -33,26 +32,36 @@ type once struct{ *redis.StringCmd }
 func (once) NoRetry() bool { return true }
 
 // ask makes the calls of p: all at the same time, and those to one server one after the
-// other. Calls whose script was not known are made once more, with the script.
+// other. A call is made once more, with the text of the script, if its script was not known,
+// or if the server has become a replica: the client has left it, and may find its master.
 func (s *Store) ask(ctx context.Context, p *plan) {
 	s.send(ctx, p, p.calls)
-	var unknown []call
+	var again []call
 	for i := range p.calls {
-		if c := &p.calls[i]; c.err != nil && isNoScript(c.err) {
+		if c := &p.calls[i]; notThere(c.err) {
 			c.args[0], c.args[1] = "eval", s.script.text
-			unknown = append(unknown, *c)
+			again = append(again, *c)
 		}
 	}
-	if unknown == nil {
+	if again == nil {
 		return
 	}
-	s.send(ctx, p, unknown)
+	s.send(ctx, p, again)
 	for i, j := 0, 0; i < len(p.calls); i++ {
-		if c := &p.calls[i]; c.err != nil && isNoScript(c.err) {
-			*c = unknown[j]
+		if c := &p.calls[i]; notThere(c.err) {
+			*c = again[j]
 			j++
 		}
 	}
+}
+
+// notThere reports whether the script did not run for a reason that a second call has not.
+func notThere(err error) bool {
+	if err == nil {
+		return false
+	}
+	class := classify(err)
+	return class == NoScript || class == ReadOnly
 }
 
 func (s *Store) send(ctx context.Context, p *plan, calls []call) {
@@ -77,5 +86,3 @@ func (s *Store) send(ctx context.Context, p *plan, calls []call) {
 		calls[i].reply, calls[i].err = cmd.Result()
 	}
 }
-
-func isNoScript(err error) bool { return strings.HasPrefix(err.Error(), "NOSCRIPT") }

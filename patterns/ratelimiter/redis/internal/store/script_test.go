@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"net"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +106,39 @@ func TestSlotsThatMove(t *testing.T) {
 		if a := s.run(t, Check{Key: "a", Law: fresh, Weight: 1})[0]; a.Remaining != 6-i {
 			t.Errorf("a key that is new while its slot is on its way: %+v", a)
 		}
+	}
+}
+
+// A master that has become a replica is left for the new one, which does not know the
+// script yet, and nobody notices.
+func TestAMasterThatStepsDown(t *testing.T) {
+	old, next := redistest.Start(t), redistest.Start(t)
+	var addr atomic.Value
+	addr.Store(old.Addr())
+	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", addr.Load().(string))
+	}})
+	t.Cleanup(func() { _ = client.Close() })
+	for _, calls := range []int{1, 3} {
+		s := newStore(t, client, TokenBucket)
+		law := s.mustLaw(t, per(1000, time.Hour, 1000))
+		var checks []Check
+		for i := range calls * maxKeys {
+			checks = append(checks, Check{Key: strconv.Itoa(i), Law: law, Weight: 1})
+		}
+		s.run(t, checks...)
+		host, port, err := net.SplitHostPort(next.Addr())
+		must(t, err)
+		must(t, redistest.Client(t, old.URL()).ReplicaOf(t.Context(), host, port).Err())
+		addr.Store(next.Addr())
+		for i, a := range s.run(t, checks...) {
+			if a.Remaining != 999 { // of what the new one knows
+				t.Fatalf("%d calls: %d left of key %d", calls, a.Remaining, i)
+			}
+		}
+		must(t, redistest.Client(t, next.URL()).ScriptFlush(t.Context()).Err())
+		old, next = next, old
+		must(t, redistest.Client(t, next.URL()).ReplicaOf(t.Context(), "NO", "ONE").Err())
 	}
 }
 
