@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/hedge"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	redislimiter "github.com/bulwark-go/bulwark/patterns/ratelimiter/redis"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
@@ -73,6 +75,7 @@ func newCatalog() *catalog {
 			hedges(),
 			plain("loadshedder", loadshedder.Spawn),
 			folded("ratelimiter", ratelimiter.Spawn, limited.fold),
+			folded("redislimiter", redislimiter.Spawn, shared.fold),
 			retries(),
 			budgets(),
 			plain("timeout", timeout.Spawn),
@@ -101,10 +104,11 @@ func newCatalog() *catalog {
 			reflect.TypeFor[ratelimiter.Config](): {
 				"WarmUpFor": off, "MaxKeys": minus("none"), "MaxWaiting": none, "MaxWait": off,
 			},
-			reflect.TypeFor[constant]():           {"Wait": none},
-			reflect.TypeFor[retry.BudgetConfig](): {"Ratio": minus("none"), "MinPerSecond": minus("none")},
-			reflect.TypeFor[retry.Config]():       {"MaxElapsed": off},
-			reflect.TypeFor[timeout.Config]():     {"Quantile": off},
+			reflect.TypeFor[redislimiter.Config](): {"MaxWaiting": none, "MaxWait": off, "LeaseFor": off},
+			reflect.TypeFor[constant]():            {"Wait": none},
+			reflect.TypeFor[retry.BudgetConfig]():  {"Ratio": minus("none"), "MinPerSecond": minus("none")},
+			reflect.TypeFor[retry.Config]():        {"MaxElapsed": off},
+			reflect.TypeFor[timeout.Config]():      {"Quantile": off},
 		},
 		texts: map[reflect.Type]text{
 			reflect.TypeFor[patterns.Mode]():       {pattern: `strict|leased(\([ ]*[0-9]+[ ]*(,[ ]*(` + duration + `)+[ ]*)?\))?`},
@@ -115,6 +119,7 @@ func newCatalog() *catalog {
 			reflect.TypeFor[loadshedder.Law]():       {pattern: `any-delay|pie\([^,()]+\)|codel\([^,()]+,[^,()]+\)`},
 			reflect.TypeFor[ratelimiter.Rate]():      {pattern: `[ \t]*` + rate + `[ \t]*`},
 			reflect.TypeFor[ratelimiter.Tiers]():     {pattern: `[ \t]*` + rate + `([ \t]*,[ \t]*` + rate + `){0,3}[ \t]*`, list: true},
+			reflect.TypeFor[redislimiter.Outage]():   {oneOf: namesOf(redislimiter.Outage.Valid)},
 			reflect.TypeFor[ratelimiter.Algorithm](): {oneOf: namesOf(ratelimiter.Algorithm.Valid)},
 			reflect.TypeFor[jitter]():                {pattern: `exact|full|equal|[0-9.]+`, share: true},
 			reflect.TypeFor[adaptive.Queue]():        {oneOf: namesOf(adaptive.Queue.Valid)},
@@ -143,13 +148,36 @@ func newCatalog() *catalog {
 				reflect.TypeFor[adaptive.Gradient](), reflect.TypeFor[adaptive.Gradient2](), reflect.TypeFor[adaptive.Window](),
 			},
 		},
-		leftOut: map[reflect.Type]bool{reflect.TypeFor[*retry.Overrides](): true, reflect.TypeFor[*retry.Budget](): true},
+		leftOut: map[reflect.Type]bool{reflect.TypeFor[*retry.Overrides](): true, reflect.TypeFor[*retry.Budget](): true, clientOf(): true},
 		spoken: map[string]string{
 			"Off": "off", "None": "none", "NoQueue": "none", "NoKeys": "none", "Drained": "drained", "PerSample": "per-sample", "NeverFreeze": "never",
-			"FailOpen": "fail-open", "FailClosed": "fail-closed", "TokenBucket": "token-bucket", "SlidingLog": "sliding-log",
+			"FailOpen": "fail-open", "FailClosed": "fail-closed", "Local": "local", "TokenBucket": "token-bucket", "SlidingLog": "sliding-log",
 			"WarmUp": "warm-up", "FIFO": "fifo", "LIFO": "lifo", "AdaptiveLIFO": "adaptive-lifo", "CoDel": "codel",
 		},
 	}
+}
+
+// shared is a section of a limiter in Redis, in which the burst may have a line of its own.
+type shared struct {
+	redislimiter.Config
+	Burst int64 // of Rate
+}
+
+func (s shared) fold() (redislimiter.Config, error) {
+	c := s.Config
+	l := limited{Config: ratelimiter.Config{Rate: c.Rate}, Burst: s.Burst}
+	folded, err := l.fold()
+	c.Rate = folded.Rate
+	if fault, ok := errors.AsType[*patterns.ConfigError](err); ok {
+		fault.Pattern = "redislimiter"
+	}
+	return c, err
+}
+
+// clientOf is the type of what only code can give a limiter in Redis.
+func clientOf() reflect.Type {
+	f, _ := reflect.TypeFor[redislimiter.Config]().FieldByName("Client")
+	return f.Type
 }
 
 // limited is a section of a rate limiter, in which the burst may have a line of its own.

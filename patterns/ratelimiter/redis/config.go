@@ -128,7 +128,28 @@ func (o Outage) String() string {
 	return fmt.Sprintf("outage(%d)", uint8(o))
 }
 
+// MarshalText returns the policy's name, such as "fail-open".
+func (o Outage) MarshalText() ([]byte, error) {
+	if !o.Valid() {
+		return nil, &patterns.TextError{Text: o.String(), Want: outageText}
+	}
+	return []byte(o.String()), nil
+}
+
+// UnmarshalText reads a policy's name. The error is a *patterns.TextError.
+func (o *Outage) UnmarshalText(text []byte) error {
+	name := strings.TrimSpace(string(text))
+	for one := range outages {
+		if one.String() == name {
+			*o = one
+			return nil
+		}
+	}
+	return &patterns.TextError{Text: string(text), Want: outageText}
+}
+
 const (
+	outageText      = "one of fail-open, fail-closed, local"
 	pattern         = "redislimiter"
 	maxPrefix       = 64
 	defaultTimeout  = 100 * time.Millisecond
