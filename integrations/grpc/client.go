@@ -124,7 +124,7 @@ func (e *entrance) around(
 		return nil
 	}
 	if s := statusIn(err); s != nil && !errors.Is(err, timeout.ErrTimeout) {
-		if _, direct := err.(hasStatus); direct { //nolint:errorlint // it needs no other around it
+		if _, direct := err.(hasStatus); direct {
 			return err
 		}
 		return &retold{err, s}

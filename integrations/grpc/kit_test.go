@@ -209,7 +209,7 @@ func newRoom(t testing.TB, guards *actors.Registry, c bulkhead.Config, opts ...a
 // newBreaker is one that never opens by itself.
 func newBreaker(t testing.TB, guards *actors.Registry, opts ...actors.Option) breaker {
 	t.Helper()
-	b, err := circuitbreaker.Spawn(guards, "secret-breaker", circuitbreaker.Config{MinSamples: 1000, Window: circuitbreaker.Last(1000)}, opts...)
+	b, err := circuitbreaker.Spawn(guards, "secret-breaker", circuitbreaker.Config{ConsecutiveFailures: 1_000_000}, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,12 +21,12 @@ import (
 // that were let through ended; Options has both. A server can have but one tap.
 //
 // A tap holds its connection up. So it never waits in a guard's queue, and an answer that takes
-// longer than 10 ms, because the guard is being restarted, is a refusal.
+// longer than 50 ms, because the guard is being restarted, is a refusal.
 type Tap struct{ e *entrance }
 
 const (
 	// patience is how long a tap waits for an answer.
-	patience = 10 * time.Millisecond
+	patience = 50 * time.Millisecond
 	// grace is how long after its context's end a call may begin that was let through: gRPC
 	// begins every call, but for one whose time is up in the very moment after the tap.
 	grace = time.Second
