@@ -2,6 +2,7 @@ package redislimiter_test
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,7 +16,7 @@ import (
 )
 
 func TestTwoInstancesShareOneLimit(t *testing.T) {
-	url := servers.Single(t)
+	url, prefix := servers.Single(t), rand.Text()
 	var passed atomic.Int64
 	var wg sync.WaitGroup
 	for range 2 {
@@ -25,7 +26,7 @@ func TestTwoInstancesShareOneLimit(t *testing.T) {
 		}
 		defer func() { _ = guards.Shutdown(context.Background()) }()
 		l, err := redislimiter.Spawn(guards, "api", redislimiter.Config{
-			Rate: ratelimiter.MustParse("500/h"), Client: redistest.Client(t, url), Prefix: "shared:" + t.Name(), OnOutage: redislimiter.FailClosed,
+			Rate: ratelimiter.MustParse("500/h"), Client: redistest.Client(t, url), Prefix: prefix, OnOutage: redislimiter.FailClosed,
 		})
 		if err != nil {
 			t.Fatal(err)
