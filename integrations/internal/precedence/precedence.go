@@ -47,7 +47,7 @@ func (c Config) Faults(pattern, field string) (faults []error) {
 			fault(what, p, "must be from Background to Critical")
 		}
 	}
-	if c.Header != "" && !isToken(c.Header) {
+	if c.Header != "" && !IsToken(c.Header) {
 		fault("Header", fmt.Sprintf("%q", c.Header), "is no name of a header")
 	}
 	if c.Header == "" && (c.Most != patterns.Normal || len(c.Caps) > 0) {
@@ -69,7 +69,8 @@ func (c Config) Faults(pattern, field string) (faults []error) {
 	return faults
 }
 
-func isToken(s string) bool {
+// IsToken reports whether s may be the name of a header.
+func IsToken(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool {
 		alphanumeric := r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
