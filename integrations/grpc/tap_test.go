@@ -140,6 +140,7 @@ func TestAPermitOfACallThatNeverBeginsComesBack(t *testing.T) {
 func TestRapidResetsHoldNoMoreHandlersThanPermits(t *testing.T) {
 	const most, rounds = 4, 300
 	r := newRoom(t, registry(t), bulkhead.Config{MaxConcurrent: most})
+	gate := make(chan struct{})
 	var mu sync.Mutex
 	running, worst := 0, 0
 	count := func(n int) {
@@ -151,7 +152,7 @@ func TestRapidResetsHoldNoMoreHandlersThanPermits(t *testing.T) {
 	s := serve(t, &service{duplex: func(ss serverStream) error {
 		count(1)
 		defer count(-1)
-		<-ss.Context().Done()
+		<-gate // whatever its context says
 		return ss.Context().Err()
 	}}, newTap(t, r).Options()...)
 
@@ -191,6 +192,7 @@ func TestRapidResetsHoldNoMoreHandlersThanPermits(t *testing.T) {
 			break
 		}
 	}
+	close(gate)
 	_ = c.Close()
 	s.close()
 	mu.Lock()
