@@ -23,7 +23,11 @@ type batch struct {
 	sent    patterns.Instant
 	trial   uint64 // the breaker's permit
 	failed  error  // set when it is back
+	untold  int    // requests that have not been decided on since
 }
+
+// maxSpare is how many batches are kept to be used again.
+const maxSpare = 4
 
 // extra is a check that nobody waits for.
 type extra struct {
@@ -100,7 +104,7 @@ func (m *Machine) Depart(now patterns.Instant, n int) (patterns.Errand, time.Dur
 		b = m.blank()
 	}
 	m.making = nil
-	b.checks, b.sent = b.checks[:n], now
+	b.checks, b.sent, b.untold = b.checks[:n], now, n
 	m.addExtras(b)
 	if len(b.checks) == 0 {
 		m.spare = append(m.spare, b)
@@ -134,7 +138,21 @@ func (m *Machine) Return(now patterns.Instant, errand patterns.Errand, err error
 	} else {
 		m.missExtras(b)
 	}
+	m.reuse(b)
 	return m.flush()
+}
+
+// told notes that one more request of b was decided on.
+func (m *Machine) told(b *batch) {
+	b.untold--
+	m.reuse(b)
+}
+
+// reuse keeps a batch that nobody needs any more. One that failed may still be under way.
+func (m *Machine) reuse(b *batch) {
+	if b.untold == 0 && b.failed == nil && len(m.spare) < maxSpare {
+		m.spare = append(m.spare, b)
+	}
 }
 
 // partial reports whether some server of several did answer.
@@ -159,6 +177,7 @@ func (b *batch) result(i int) (a store.Answer) {
 func (m *Machine) Conclude(now patterns.Instant, errand patterns.Errand, i int, id uint64, r *patterns.Request) patterns.Decision {
 	m.settle(now)
 	b := errand.(*batch)
+	defer m.told(b)
 	a, n := b.result(i), weight(r)
 	switch {
 	case a.Err != nil:
@@ -189,6 +208,7 @@ func (m *Machine) Conclude(now patterns.Instant, errand patterns.Errand, i int, 
 func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, question any) (c patterns.Consultation) {
 	m.settle(now)
 	b := errand.(*batch)
+	defer m.told(b)
 	a, key := b.result(i), b.checks[i].Key
 	if a.Err != nil {
 		return m.unansweredQuestion(question, a.Err)
@@ -215,7 +235,9 @@ func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, qu
 // Disown gives back what was taken for one who left.
 func (m *Machine) Disown(now patterns.Instant, errand patterns.Errand, i int) (dirty bool) {
 	m.settle(now)
-	m.giveBack(errand.(*batch), i)
+	b := errand.(*batch)
+	m.giveBack(b, i)
+	m.told(b)
 	return m.flush()
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
@@ -266,6 +267,70 @@ func TestLeasedModeSpendsInCells(t *testing.T) {
 		if used := s.used(""); used != passed {
 			t.Errorf("%d are used after idle time, want %d", used, passed)
 		}
+	})
+}
+
+func TestACrashLosesOnlyTheRequestThatItWasOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(100)
+		s.takes = time.Millisecond
+		l := spawnOn(t, actorstest.NewRegistry(t), s, Config{})
+		actorstest.Crash(t, l, actorstest.At(actors.Acquire{}))
+		var failed atomic.Int64
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if err := l.Wait(t.Context(), "ann"); errors.Is(err, actors.ErrFailed) {
+					failed.Add(1)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := snapshot(t, l); failed.Load() != 1 || n.Restarts != 1 || n.Granted != 19 {
+			t.Errorf("%d failed, %d restarts, %d granted", failed.Load(), n.Restarts, n.Granted)
+		}
+	})
+}
+
+func TestWhoMayWaitPassesWhenRedisSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(1)
+		l := spawnOn(t, actorstest.NewRegistry(t), s, Config{Rate: ratelimiter.MustParse("1/s"), MaxWaiting: 3, MaxWait: 10 * time.Second})
+		if !l.Allow("ann") {
+			t.Fatal("the first does not pass")
+		}
+		order := make(chan int, 3)
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				if err := l.Wait(t.Context(), "ann"); err != nil {
+					t.Error(err)
+				}
+				order <- i
+			})
+			synctest.Wait()
+		}
+		if l.Allow("ann") {
+			t.Error("one that does not wait overtakes those who do")
+		}
+		if err := l.Wait(t.Context(), "ann"); !errors.Is(err, ratelimiter.ErrLimited) {
+			t.Errorf("more wait than may: %v", err)
+		}
+		for want := range 3 {
+			time.Sleep(500 * time.Millisecond)
+			s.set(func(s *shelf) { s.taken["ann"] = 0 })
+			if i := <-order; i != want {
+				t.Errorf("%d passes as number %d", i, want)
+			}
+		}
+		wg.Wait()
+		err := l.Wait(t.Context(), "ann")
+		if e, ok := errors.AsType[*ratelimiter.LimitError](err); !ok || e.Cause != ratelimiter.CauseMaxWait {
+			t.Errorf("one that waited for MaxWait: %v", err)
+		}
+		snapshot(t, l)
 	})
 }
 
