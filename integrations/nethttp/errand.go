@@ -58,7 +58,8 @@ func (e *errand) run() (*http.Response, error) {
 
 // isAnswer reports whether err only says that response is none to be glad of.
 func (e *errand) isAnswer(response *http.Response, err error) bool {
-	if response == nil || e.request.Context().Err() != nil || errors.Is(err, timeout.ErrTimeout) {
+	over := e.client.Context().Err()
+	if response == nil || errors.Is(err, timeout.ErrTimeout) || over != nil && errors.Is(err, over) {
 		return false
 	}
 	return errors.Is(err, &ResponseError{Response: response}) ||
@@ -196,7 +197,7 @@ func (e *errand) copy(ctx context.Context, n int) (*http.Request, error) {
 
 // failure is what an attempt under ctx comes to that ended with err.
 func (e *errand) failure(ctx context.Context, err error) error {
-	unsent := neverSent(err)
+	unsent := neverSent(err) || errors.Is(err, patterns.ErrRejected)
 	if unsent {
 		e.mu.Lock()
 		e.sent--
@@ -206,7 +207,7 @@ func (e *errand) failure(ctx context.Context, err error) error {
 	switch {
 	case over != nil && !errors.Is(err, over): // which it was because of
 		return &failed{err, over}
-	case e.again, unsent && replayable(e.request), errors.Is(err, patterns.ErrRejected):
+	case e.again, unsent && replayable(e.request):
 		return err
 	}
 	return &failed{err, patterns.ErrFinal}

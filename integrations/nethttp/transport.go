@@ -60,12 +60,12 @@ func (t *transport) CloseIdleConnections() {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	q := t.ask(r)
 	l, by, err := t.guards.of(r)
 	if err != nil {
 		closeBody(r)
 		return nil, err
 	}
-	q := t.ask(r)
 	if l.permits && !t.holdsAny(l) {
 		defer by.done()
 		return t.direct(l.guard, q, r)
