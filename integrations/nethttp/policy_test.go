@@ -404,27 +404,28 @@ func TestAJudgeIsToldWhatTheHandlerAnswered(t *testing.T) {
 }
 
 func TestTheFilesOfAFormAreRemoved(t *testing.T) {
-	for _, around := range []bool{true, false} {
+	guards := registry(t)
+	rules := nethttp.Priority(nethttp.Priorities{Header: "X-Priority"}) // with which the handler has a copy of the request
+	for name, middleware := range map[string]func(http.Handler) http.Handler{
+		"by policy": nethttp.Guard(newTimeout(t, guards, timeout.Config{}), rules),
+		"by permit": nethttp.Guard(newBreaker(t, guards, circuitbreaker.Config{}), rules),
+		"by rate":   nethttp.RateLimit(newLimiter(t, guards, "api", "5/hour"), rules),
+	} {
 		dir := t.TempDir()
 		t.Setenv("TMPDIR", dir)
-		guards := registry(t)
-		var g patterns.Guard = newBreaker(t, guards, circuitbreaker.Config{})
-		if around {
-			g = newTimeout(t, guards, timeout.Config{})
-		}
-		s := serve(t, nethttp.Guard(g, nethttp.Priority(nethttp.Priorities{Header: "X-Priority"}))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s := serve(t, middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if err := r.ParseMultipartForm(1); err != nil {
 				t.Error(err)
 			}
 			if n := files(t, dir); n != 1 {
-				t.Errorf("%d files", n)
+				t.Errorf("%s: %d files", name, n)
 			}
 		})))
 		form := "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n" + strings.Repeat("a", 11<<20) + "\r\n--x--\r\n"
 		wantBody(t, do(t, s, http.MethodPost, "/", strings.NewReader(form), "Content-Type", "multipart/form-data; boundary=x"), 200, "")
 		s.Close()
 		if n := files(t, dir); n != 0 {
-			t.Errorf("%d files are left", n)
+			t.Errorf("%s: %d files are left", name, n)
 		}
 	}
 }

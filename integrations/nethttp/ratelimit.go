@@ -56,7 +56,9 @@ func (h *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := patterns.Request{Weight: 1}
+	original := r
 	r = h.ask(w, r, &q)
+	defer tidy(r, original)
 	a, err := h.limiter.Take(r.Context(), q.Key, q.Weight)
 	switch {
 	case err != nil:
