@@ -171,8 +171,7 @@ func (a *attempt) FlushError() error {
 	return http.NewResponseController(a.inner).Flush()
 }
 
-// Unwrap is for an http.ResponseController: deadlines and full duplex are the connection's
-// own, whose response it may be.
+// Unwrap is how a guard inside finds those outside.
 func (a *attempt) Unwrap() http.ResponseWriter { return a.inner }
 
 // refuse is told that a guard inside has refused the request.

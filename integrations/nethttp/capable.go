@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // writer is an http.ResponseWriter of ours, with what all of them can do.
@@ -13,6 +14,9 @@ type writer interface {
 	io.StringWriter
 	io.ReaderFrom
 	FlushError() error
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	EnableFullDuplex() error
 	Unwrap() http.ResponseWriter
 	refuse()
 	hijack() (net.Conn, *bufio.ReadWriter, error)

@@ -60,7 +60,7 @@ func TestWhatTakesTooLongIsAnsweredForTheHandler(t *testing.T) {
 				guards := registry(t)
 				b := newBreaker(t, guards, circuitbreaker.Config{})
 				g := line(t, b.Breaker, newTimeout(t, guards, timeout.Config{PerAttempt: 50 * time.Millisecond, Abandon: abandon}))
-				late := make(chan error, 1)
+				late := make(chan error, 6)
 				answered := make(chan bool)
 				s := serve(t, nethttp.Guard(g, c.opts...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("X-Mine", "1")
@@ -71,12 +71,21 @@ func TestWhatTakesTooLongIsAnsweredForTheHandler(t *testing.T) {
 					w.WriteHeader(http.StatusOK)
 					_, err := io.WriteString(w, "secret")
 					late <- err
+					control := http.NewResponseController(w)
+					late <- control.Flush()
+					late <- control.SetReadDeadline(time.Now())
+					late <- control.SetWriteDeadline(time.Now())
+					late <- control.EnableFullDuplex()
+					_, _, err = control.Hijack()
+					late <- err
 				})))
 				got := get(t, s, "/")
 				close(answered)
 				wantProblem(t, got, c.status, "timeout")
-				if err := next(t, late); !errors.Is(err, http.ErrHandlerTimeout) {
-					t.Errorf("the handler's write: %v", err)
+				for i := range cap(late) {
+					if err := next(t, late); !errors.Is(err, http.ErrHandlerTimeout) {
+						t.Errorf("what the handler does to the response then, %d: %v", i, err)
+					}
 				}
 				if got.header.Get("X-Mine") != "" || got.header.Get("Retry-After") != "" {
 					t.Errorf("got %v", got.header)
