@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/examples/internal/fleet"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 )
 
 // watch keeps the record until both sources are closed, and shows it live.
-func watch(s *screen, r *record, results <-chan result, events <-chan actors.Event) {
+func watch(s *screen, r *record, results <-chan result, seconds <-chan fleet.Second, events <-chan actors.Event) {
 	r.last = make(map[string]actors.Event)
 	interval := time.Second
 	if s.live {
@@ -21,7 +22,7 @@ func watch(s *screen, r *record, results <-chan result, events <-chan actors.Eve
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	b := board{record: r, before: make(map[string]patterns.Counts)}
-	for results != nil || events != nil {
+	for results != nil || seconds != nil || events != nil {
 		select {
 		case x, ok := <-results:
 			if !ok {
@@ -39,6 +40,12 @@ func watch(s *screen, r *record, results <-chan result, events <-chan actors.Eve
 			if change, ok := e.(circuitbreaker.StateChanged); ok {
 				r.changes = append(r.changes, change)
 			}
+		case x, ok := <-seconds:
+			if !ok {
+				seconds = nil
+				continue
+			}
+			r.second = x
 		case now := <-tick.C:
 			if results != nil {
 				s.show(b.draw(s, now, interval))
@@ -90,7 +97,8 @@ func (b *board) draw(s *screen, now time.Time, interval time.Duration) []string 
 		r.stream.produced.Load(), r.stream.written.Load(), r.stream.pending.Load(),
 		r.reports.made.Load(), r.reports.refused.Load(), r.reports.running.Load()), fmt.Sprintf(
 		"mail:   %d sent, %d dropped for others, %d refused as the mailer was away; it crashed %d times, and came back %d times",
-		r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load(), r.mail.back.Load()))
+		r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load(), r.mail.back.Load()),
+		fmt.Sprintf("fleet:  3 processes share 100/s; Redis %v: %v were let through in a second, together %d", r.second.Redis, r.second.By, r.second.Together))
 }
 
 // brief is the table on one line, for what is no terminal.

@@ -1,6 +1,7 @@
 // Showcase runs a shop with a guard for every danger, and lets the dangers come: clients
 // that are faster than the backend, one that is greedy, an outage, CPU hogs, bursts of
-// heavy work, a producer that does not stop, a mailer that keeps crashing. You will see a
+// heavy work, a producer that does not stop, a mailer that keeps crashing, and a Redis that
+// goes away while three processes share a limit through it. You will see a
 // live table of all guards; then what became of every order, and promises with what was measured. The exit status
 // is 0 if all of them held.
 package main
@@ -19,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/examples/internal/fleet"
 	"github.com/bulwark-go/bulwark/integrations/zaplog"
 )
 
@@ -37,6 +39,10 @@ type options struct {
 }
 
 func main() {
+	if fleet.IsWorker() {
+		fleet.Work()
+		return
+	}
 	var o options
 	flag.DurationVar(&o.duration, "duration", 30*time.Second, "how long to run, 10s or more")
 	flag.BoolVar(&o.sabotage, "sabotage", false, "never heal the backend, so that promises are broken")
@@ -79,14 +85,14 @@ func run(ctx context.Context, log *zap.Logger, screen *screen, o options) (statu
 
 	// Everything that happens comes to one goroutine, which alone keeps the record.
 	r := &record{plan: p, shop: s, backend: backend, mail: letters, started: time.Now()}
-	results := make(chan result, 1024)
+	results, seconds := make(chan result, 1024), make(chan fleet.Second, 1)
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		watch(screen, r, results, events)
+		watch(screen, r, results, seconds, events)
 	}()
-	r.play(ctx, system.Root, results)
-	err = errors.Join(backend.stop(), r.close(context.Background()), guards.Shutdown(context.Background()))
+	err = r.play(ctx, system.Root, screen, results, seconds)
+	err = errors.Join(err, backend.stop(), r.close(context.Background()), guards.Shutdown(context.Background()))
 	<-kept
 
 	if ctx.Err() != nil {
@@ -98,7 +104,7 @@ func run(ctx context.Context, log *zap.Logger, screen *screen, o options) (statu
 }
 
 // play has everybody do what the plan says, and returns when all have ended.
-func (r *record) play(ctx context.Context, root *actor.RootContext, results chan<- result) {
+func (r *record) play(ctx context.Context, root *actor.RootContext, s *screen, results chan<- result, seconds chan<- fleet.Second) (err error) {
 	stream, producer := startStream(root, r.shop.valve.PID())
 	r.stream = stream
 	side, stop := context.WithDeadline(ctx, r.plan.end())
@@ -107,6 +113,7 @@ func (r *record) play(ctx context.Context, root *actor.RootContext, results chan
 	all.Go(func() { r.reports.run(side, r.shop.rooms) })
 	all.Go(func() { runHogs(side, r.plan) })
 	all.Go(func() { r.mail.run(side, root) })
+	all.Go(func() { r.fleet, err = runFleet(side, r.plan, s, seconds) })
 	all.Go(func() {
 		<-side.Done()
 		root.Send(producer, endOfStream{})
@@ -119,4 +126,5 @@ func (r *record) play(ctx context.Context, root *actor.RootContext, results chan
 	})
 	close(results)
 	all.Wait()
+	return err
 }

@@ -37,7 +37,7 @@ func atLeast(what string, least, part, whole int) promise {
 }
 
 func (r *record) promises() []promise {
-	return slices.Concat(r.loadPromises(), r.outagePromises(), r.sidePromises(), r.books())
+	return slices.Concat(r.loadPromises(), r.outagePromises(), r.sidePromises(), []promise{r.fleetPromise()}, r.books())
 }
 
 func (r *record) loadPromises() []promise {

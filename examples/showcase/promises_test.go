@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulwark-go/bulwark/examples/internal/fleet"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 )
@@ -55,6 +56,7 @@ func good() *record {
 		n.Store(5)
 	}
 	r.mail.asked.Store(10)
+	r.fleet.Admissions = make([]fleet.Admission, fleet.Bound)
 	return r
 }
 
@@ -105,6 +107,7 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 		func(r *record) { r.reports.peak.Store(5) },
 		func(r *record) { r.stream.mostPending.Store(101) },
 		func(r *record) { r.stream.written.Add(-1) },
+		func(r *record) { r.fleet.Admissions = make([]fleet.Admission, fleet.Bound+1) },
 		func(r *record) { r.results = r.results[1:] },
 		func(r *record) { r.backend.arrived.Add(1) },
 		func(r *record) { r.final.valve.InFlight = 1 },

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/actors"
+	"github.com/bulwark-go/bulwark/examples/internal/fleet"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/adaptive"
 	"github.com/bulwark-go/bulwark/patterns/backpressure"
@@ -26,10 +27,12 @@ type record struct {
 	reports reports
 	stream  *stream
 	mail    *mail
+	fleet   fleet.Record
 
 	results []result                      // of every order that has ended
 	changes []circuitbreaker.StateChanged // of the breaker
 	last    map[string]actors.Event       // of each guard
+	second  fleet.Second                  // the last one of the fleet
 	final   finals
 }
 

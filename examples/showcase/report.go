@@ -5,6 +5,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"github.com/bulwark-go/bulwark/examples/internal/fleet"
 )
 
 // report prints the summary and the promises, and returns the exit status.
@@ -40,8 +42,13 @@ func (r *record) summary(out io.Writer) {
 		r.reports.made.Load(), r.reports.refused.Load(), r.reports.failed.Load(), r.reports.peak.Load())
 	printf(out, "events   %d produced, %d written; at most %d pending\n",
 		r.stream.produced.Load(), r.stream.written.Load(), r.stream.mostPending.Load())
-	printf(out, "mail     %d asked for, %d sent, %d dropped for others, %d refused while the mailer was away; it crashed %d times\n\n",
+	printf(out, "mail     %d asked for, %d sent, %d dropped for others, %d refused while the mailer was away; it crashed %d times\n",
 		r.mail.asked.Load(), r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load())
+	printf(out, "fleet    %d let through in 3 processes, at most %d in any second", len(r.fleet.Admissions), fleet.Most(r.fleet.Admissions, time.Second))
+	if r.fleet.Missing != nil {
+		printf(out, "; each kept a third of the limit: %v", r.fleet.Missing)
+	}
+	printf(out, "\n\n")
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
