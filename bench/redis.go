@@ -13,7 +13,9 @@ import (
 	"github.com/throttled/throttled/v2"
 	"github.com/throttled/throttled/v2/store/goredisstore.v9"
 
+	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/internal/redisserver"
+	redislimiter "github.com/bulwark-go/bulwark/patterns/ratelimiter/redis"
 )
 
 // frequent is more than anybody gets through to Redis, and slow enough that each permit
@@ -52,50 +54,76 @@ func (r *theRedis) dial() (client *redis.Client, prefix string, err error) {
 	return redis.NewClient(options), "bench-" + rand.Text(), nil
 }
 
-// redisLimiter makes takers whose state is in Redis. Each takes keys apart itself.
+// redisLimiter makes takers whose state is in Redis.
 type redisLimiter struct {
 	name string
 	open func(client *redis.Client, prefix string, q quota) (keyTaker, error)
 }
 
-func redisLimiters() []redisLimiter {
-	return []redisLimiter{
-		{"redis_rate", openRedisRate},
-		{"throttled", openThrottledRedis},
-	}
-}
-
 func redisFamily() family {
-	const hot, many, alone = "redis/hotkey", "redis/keys", "redis/alone"
+	const hot, many, alone, lease = "redis/hotkey", "redis/keys", "redis/alone", "redis/lease"
 	r := &theRedis{}
+	shared := []redisLimiter{{"bulwark", openShared(0)}, {"redis_rate", openRedisRate}, {"throttled", openThrottledRedis}}
+	leased := []redisLimiter{{"bulwark", openShared(leaseFor)}, {"local", openLocal}}
+	faster := func(c string, times float64, rival string) budget {
+		return budget{
+			of: point{c, "bulwark", redisCallers}, metric: opsPerS, is: atLeast, limit: times,
+			to: point{c, rival, redisCallers}, compare: ratio,
+		}
+	}
 	return family{
 		needs: r.start,
 		cases: []benchCase{
 			{
-				name: hot, baseline: "redis_rate", how: tight{}, goroutines: []int{redisCallers}, subjects: r.subjects(hotKey),
+				name: hot, baseline: "redis_rate", how: tight{}, goroutines: []int{redisCallers}, subjects: r.subjects(shared, frequent, hotKey),
 				about: "A limiter that is shared through Redis has more to give than anybody takes. All callers ask for the same key.",
 			},
 			{
-				name: many, baseline: "redis_rate", how: tight{}, goroutines: []int{redisCallers}, subjects: r.subjects(manyKeys(makeKeys(redisKeys))),
-				about: "As " + hot + ", but each caller asks for 1,000 keys in an order of its own.",
+				name: many, baseline: "redis_rate", how: tight{}, goroutines: []int{redisCallers},
+				subjects: r.subjects(shared, frequent, manyKeys(makeKeys(redisKeys))),
+				about:    "As " + hot + ", but each caller asks for 1,000 keys in an order of its own.",
 			},
 			{
-				name: alone, baseline: "redis_rate", how: tight{}, goroutines: []int{1}, subjects: r.subjects(hotKey),
+				name: alone, baseline: "redis_rate", how: tight{}, goroutines: []int{1}, subjects: r.subjects(shared, frequent, hotKey),
 				about: "As " + hot + ", by one caller: the time of a call is what it waits.",
 			},
+			{
+				name: lease, baseline: "local", how: tight{}, goroutines: []int{1, redisCallers}, subjects: r.subjects(leased, plenty, hotKey),
+				about: "As " + hot + ", with leases: most calls find their permit in memory. local is our limiter that is not shared.",
+			},
 		},
+		budgets: []budget{
+			faster(hot, 15, "redis_rate"), faster(hot, 15, "throttled"),
+			faster(many, 5, "redis_rate"), faster(many, 5, "throttled"),
+			atMostTimes(alone, 1, "bulwark", 1.15, "redis_rate"),
+			atMostTimes(lease, 1, "bulwark", 3, "local"),
+			atMostTimes(lease, redisCallers, "bulwark", 3, "local"),
+		},
+		figures: []figure{{
+			file: "redis.svg", title: "Shared through Redis: 256 callers",
+			panels: []panel{
+				{
+					title: "thousand checks/s, one key (more is better)", c: hot, metric: opsPerS, unit: 1e3,
+					subjects: []string{"bulwark", "redis_rate", "throttled"}, groups: []int{redisCallers},
+				},
+				{
+					title: "thousand checks/s, 1,000 keys (more is better)", c: many, metric: opsPerS, unit: 1e3,
+					subjects: []string{"bulwark", "redis_rate", "throttled"}, groups: []int{redisCallers},
+				},
+			},
+		}},
 	}
 }
 
-func (r *theRedis) subjects(use func(keyTaker) *instance) []subject {
+func (r *theRedis) subjects(limiters []redisLimiter, q quota, use func(keyTaker) *instance) []subject {
 	var subjects []subject
-	for _, l := range redisLimiters() {
+	for _, l := range limiters {
 		subjects = append(subjects, subject{l.name, func(settings) (*instance, error) {
 			client, prefix, err := r.dial()
 			if err != nil {
 				return nil, err
 			}
-			t, err := l.open(client, prefix, frequent)
+			t, err := l.open(client, prefix, q)
 			if err != nil {
 				return nil, errors.Join(err, client.Close())
 			}
@@ -122,6 +150,22 @@ func manyKeys(keys keyset) func(keyTaker) *instance {
 		}}
 	}
 }
+
+// leaseFor is how long permits are held that were taken in advance.
+const leaseFor = 200 * time.Millisecond
+
+func openShared(leaseFor time.Duration) func(*redis.Client, string, quota) (keyTaker, error) {
+	return func(client *redis.Client, prefix string, q quota) (keyTaker, error) {
+		l, stop, err := spawned(func(r *actors.Registry) (*redislimiter.Limiter, error) {
+			return redislimiter.Spawn(r, "l", redislimiter.Config{
+				Rate: q.rate(), Client: client, Prefix: prefix, LeaseFor: leaseFor, OnOutage: redislimiter.FailClosed, Timeout: time.Minute,
+			})
+		})
+		return keyTaker{allow: l.Allow, stop: stop}, err
+	}
+}
+
+func openLocal(_ *redis.Client, _ string, q quota) (keyTaker, error) { return openKeyed(q, redisKeys) }
 
 func openRedisRate(client *redis.Client, prefix string, q quota) (keyTaker, error) {
 	l := redis_rate.NewLimiter(client)
