@@ -94,7 +94,9 @@ func ailments() []ailment {
 				until(t, "busy", func() bool { return strings.HasPrefix(fmt.Sprint(admin.Ping(t.Context()).Err()), "BUSY") })
 				return func() {
 					must(t, admin.ScriptKill(t.Context()).Err())
-					<-ended
+					if err := <-ended; err == nil {
+						t.Error("the script ended by itself")
+					}
 				}
 			},
 		},
