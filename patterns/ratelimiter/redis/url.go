@@ -109,7 +109,7 @@ func dial(text string, timeout time.Duration) redis.UniversalClient {
 	o, _ := parse(text)
 	o.ContextTimeoutEnabled = true
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
-	o.MaxRetries = -1
+	o.MaxRetries, o.DialerRetries = -1, 1 // refused connections would be tried until the timeout
 	o.PoolSize = maxConnections
 	return redis.NewUniversalClient(o)
 }
