@@ -48,6 +48,9 @@ func TestWhatIsWrittenInTheProgramPanicsIfItIsWrong(t *testing.T) {
 			f()
 		})
 	}
+	if _, err := grpcguard.NewTap(ask(), grpcguard.Recover(nil)); err == nil {
+		t.Error("a tap that recovers")
+	}
 	if _, err := grpcguard.NewTap(nil); !errors.Is(err, patterns.ErrNilGuard) {
 		t.Errorf("a tap: %v", err)
 	}

@@ -56,7 +56,7 @@ func permits(g patterns.Guard) error {
 // unary is a grpc.UnaryServerInterceptor.
 func (e *entrance) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	if e.excludes(info.FullMethod) {
-		return handler(ctx, req)
+		return e.translate(ctx, req, info, handler)
 	}
 	c := Call{Method: info.FullMethod, Server: true}
 	if e.recover != nil {
@@ -93,7 +93,7 @@ func (e *entrance) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 // stream is a grpc.StreamServerInterceptor.
 func (e *entrance) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if e.excludes(info.FullMethod) {
-		return handler(srv, ss)
+		return e.translateStream(srv, ss, info, handler)
 	}
 	c := Call{Method: info.FullMethod, Server: true}
 	if e.recover != nil {
@@ -205,6 +205,17 @@ func (e *entrance) told(set func(metadata.MD), err error) error {
 type panicked struct{ error }
 
 func (p *panicked) Unwrap() error { return p.error }
+
+// translate is a grpc.UnaryServerInterceptor that asks no guard. What others have refused the
+// handler is nobody's business there either.
+func (e *entrance) translate(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	resp, err := handler(ctx, req)
+	return resp, e.told(setTrailer(ctx), err)
+}
+
+func (e *entrance) translateStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return e.told(ss.SetTrailer, handler(srv, ss))
+}
 
 // recovering makes errors of the handler's panics. The error is a failure to the guard,
 // whatever its code.

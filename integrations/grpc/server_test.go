@@ -177,21 +177,44 @@ func TestUsersMayJudgeCodesThemselves(t *testing.T) {
 }
 
 func TestARefusalOfAGuardInsideIsNotTheClientsFaultAndTellsItNothing(t *testing.T) {
-	guards := registry(t)
-	inner, outer := newLimiter(t, guards, "1/minute"), newBreaker(t, guards)
-	inner.Allow("")
-	s := serve(t, &service{unary: func(ctx context.Context, _ *echo.SimpleRequest) (*echo.SimpleResponse, error) {
-		_, err := patterns.Do(ctx, inner, func(context.Context) (int, error) { return 0, nil })
-		return nil, fmt.Errorf("secret: %w", err)
-	}}, grpcguard.UnaryServer(outer))
-	_, err := client(t, s).UnaryCall(t.Context(), &echo.SimpleRequest{})
-	wantRefusal(t, err, codes.Unavailable, "UNAVAILABLE", true)
-	if strings.Contains(err.Error(), "secret") {
-		t.Errorf("%v has inner text", err)
-	}
-	s.close()
-	if c := settled(t, outer); c.Ignored != 1 {
-		t.Errorf("%+v", c)
+	for _, how := range []string{"interceptor", "excluded", "tap"} {
+		t.Run(how, func(t *testing.T) {
+			guards := registry(t)
+			inner, outer := newLimiter(t, guards, "1/minute"), newBreaker(t, guards)
+			inner.Allow("")
+			refused := func(ctx context.Context) error {
+				return fmt.Errorf("secret: %w", patterns.Run(ctx, inner, func(context.Context) error { return nil }))
+			}
+			var opts []grpcguard.ServerOption
+			if how == "excluded" {
+				opts = append(opts, grpcguard.Exclude("/grpc.testing.TestService/..."))
+			}
+			of := []grpc.ServerOption{grpcguard.UnaryServer(outer, opts...), grpcguard.StreamServer(outer, opts...)}
+			if how == "tap" {
+				of = newTap(t, outer).Options()
+			}
+			s := serve(t, &service{
+				unary: func(ctx context.Context, _ *echo.SimpleRequest) (*echo.SimpleResponse, error) {
+					return nil, refused(ctx)
+				},
+				duplex: func(ss serverStream) error { return refused(ss.Context()) },
+			}, of...)
+			c := client(t, s)
+			_, err := c.UnaryCall(t.Context(), &echo.SimpleRequest{})
+			wantRefusal(t, err, codes.Unavailable, "UNAVAILABLE", true)
+			stream, inStream := c.FullDuplexCall(t.Context())
+			if inStream == nil {
+				_, inStream = stream.Recv()
+			}
+			wantRefusal(t, inStream, codes.Unavailable, "UNAVAILABLE", true)
+			if strings.Contains(fmt.Sprint(err, inStream), "secret") {
+				t.Errorf("%v, %v have inner text", err, inStream)
+			}
+			s.close()
+			if c := settled(t, outer); how != "excluded" && c.Ignored != 2 {
+				t.Errorf("%+v", c)
+			}
+		})
 	}
 }
 

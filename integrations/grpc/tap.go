@@ -35,12 +35,15 @@ const (
 )
 
 // NewTap returns a Tap for a guard that grants permits: one for each call, unary or a stream,
-// until its handler has returned. Recover is not the business of a Tap. The error names every
-// fault; it is a *PolicyError if the guard decides around calls.
+// until its handler has returned. A Tap cannot Recover. The error names every fault; it is a
+// *PolicyError if the guard decides around calls.
 func NewTap(g patterns.Guard, opts ...ServerOption) (*Tap, error) {
 	e, err := ofServer(g, opts)
 	if err != nil {
 		return nil, err
+	}
+	if e.recover != nil {
+		return nil, &patterns.ConfigError{Pattern: pattern, Field: "Recover", Value: "for a tap", Problem: "it is not there when handlers run: give it to UnaryServer"}
 	}
 	if err := permits(g); err != nil {
 		return nil, err
@@ -48,9 +51,14 @@ func NewTap(g patterns.Guard, opts ...ServerOption) (*Tap, error) {
 	return &Tap{e}, nil
 }
 
-// Options are what a grpc.Server needs for the Tap to work.
+// Options are what a grpc.Server needs for the Tap to work. Interceptors are among them, which
+// see what guards inside have refused: that is neither good nor bad, and what they said to
+// handlers clients are not told.
 func (t *Tap) Options() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.InTapHandle(t.Handle), grpc.StatsHandler(t)}
+	return []grpc.ServerOption{
+		grpc.InTapHandle(t.Handle), grpc.StatsHandler(t),
+		grpc.ChainUnaryInterceptor(t.unary), grpc.ChainStreamInterceptor(t.stream),
+	}
 }
 
 // Handle implements tap.ServerInHandle.
@@ -111,6 +119,7 @@ type tapped struct {
 
 	streams  atomic.Bool // the client sends several messages
 	received atomic.Bool // a message was decoded
+	refused  atomic.Bool // by a guard inside
 }
 
 // The stages of a call.
@@ -173,15 +182,37 @@ func (t *Tap) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	}
 }
 
+func (t *Tap) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	resp, err := handler(ctx, req)
+	t.note(ctx, err)
+	return resp, t.e.told(setTrailer(ctx), err)
+}
+
+func (t *Tap) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	err := handler(srv, ss)
+	t.note(ss.Context(), err)
+	return t.e.told(ss.SetTrailer, err)
+}
+
+// note remembers that a guard inside has refused.
+func (t *Tap) note(ctx context.Context, err error) {
+	if !errors.Is(err, patterns.ErrRejected) {
+		return
+	}
+	if h := t.of(ctx); h != nil {
+		h.refused.Store(true)
+	}
+}
+
 // judge says what a call means that ended with err. By now its context has always ended, so
 // who left is told by the code only. What could not be decoded is the client's fault,
 // whatever the code is.
 func (t *Tap) judge(h *tapped, err error) patterns.Outcome {
-	if err != nil && !h.streams.Load() && !h.received.Load() {
-		return patterns.Ignored
-	}
-	if err != nil && status.Code(err) == codes.Canceled {
-		return patterns.Ignored
+	if err != nil {
+		undecoded := !h.streams.Load() && !h.received.Load()
+		if undecoded || h.refused.Load() || status.Code(err) == codes.Canceled {
+			return patterns.Ignored
+		}
 	}
 	return t.e.judge(context.WithoutCancel(h.ctx), h.terms, nil, err)
 }
