@@ -84,6 +84,21 @@ func (h *Host) Answering(r *http.Request) {
 // Replaced reports whether the guard has answered in place of the handler.
 func (h *Host) Replaced() bool { return h.replaced }
 
-// Cut sees to it that a response that has begun does not end well, even if the framework
-// recovers from http.ErrAbortHandler.
-func (h *Host) Cut() { _ = http.NewResponseController(h).SetWriteDeadline(time.Now()) }
+// Cut ends a response that has begun, at once and not well. The framework might recover from
+// http.ErrAbortHandler, and then package http would finish the response.
+func (h *Host) Cut() {
+	_ = http.NewResponseController(h).SetWriteDeadline(time.Now()) // which resets a stream of HTTP/2
+	var w http.ResponseWriter = h
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = u.Unwrap()
+	}
+	if hijacker, ok := w.(http.Hijacker); ok {
+		if c, _, err := hijacker.Hijack(); err == nil {
+			_ = c.Close()
+		}
+	}
+}
