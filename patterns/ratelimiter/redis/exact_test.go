@@ -142,6 +142,26 @@ func TestNoMoreAndHardlyLessIsAdmittedThanAllowed(t *testing.T) {
 	}
 }
 
+// Where nothing comes back there is no time to be exact about: it is the same to the permit.
+func TestWhatDoesNotComeBackIsAdmittedToTheLastPermit(t *testing.T) {
+	const count = 3000
+	for _, a := range []ratelimiter.Algorithm{ratelimiter.TokenBucket, ratelimiter.SlidingLog} {
+		t.Run(a.String(), func(t *testing.T) {
+			l, prefix, admin := law{a, ratelimiter.Rate{Count: count, Per: 366 * 24 * time.Hour}}, rand.Text(), servers.Client(t)
+			var limiters []func(context.Context) bool
+			for range clients {
+				limiters = append(limiters, l.open(t, servers.Client(t), prefix))
+			}
+			got := hammer(t, limiters, 1500*time.Millisecond, func(ctx context.Context) {
+				every(ctx, 5*time.Millisecond, func() { admin.ScriptFlush(ctx) })
+			})
+			if len(got) != count {
+				t.Errorf("%d of %d were admitted", len(got), count)
+			}
+		})
+	}
+}
+
 // What a replica has not heard of when it takes over is lost. That may be the whole of a
 // key: a burst, or a window of a log, may then pass once more.
 func TestWhenAReplicaTakesOverABurstMayPassOnceMore(t *testing.T) {
