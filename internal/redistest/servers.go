@@ -15,10 +15,13 @@ import (
 // address is the environment variable with the URL of a server to use.
 const address = "BULWARK_REDIS_URL"
 
-// What redisserver calls them, so that tests import one package.
+// Tests import one package.
 type (
-	Server   = redisserver.Server
-	Cluster  = redisserver.Cluster
+	// Server is redisserver's.
+	Server = redisserver.Server
+	// Cluster is redisserver's.
+	Cluster = redisserver.Cluster
+	// Sentinel is redisserver's.
 	Sentinel = redisserver.Sentinel
 )
 
