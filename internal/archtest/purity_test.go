@@ -27,6 +27,15 @@ var impureNames = map[string][]string{
 	"hash/maphash": {"MakeSeed"},
 }
 
+// pureOf are the names of packages that do more of which pure code may use only these.
+var pureOf = map[string][]string{
+	"github.com/redis/go-redis/v9": {"UniversalClient"},
+	store: {
+		"Algorithm", "TokenBucket", "SlidingLog", "Tier", "Law", "NewLaw", "Check", "Kind", "Take", "TakeUpTo", "Peek", "Return", "Answer",
+		"Fault", "Class", "NoAuth", "NoPermission", "Protocol", "LawError", "ArgumentError", "KeyError",
+	},
+}
+
 // pureRand are the names of math/rand/v2 that have no state of their own.
 var pureRand = []string{"Rand", "Source", "New", "NewPCG", "PCG", "NewChaCha8", "ChaCha8", "NewZipf", "Zipf"}
 
@@ -34,8 +43,20 @@ var pureRand = []string{"Rand", "Source", "New", "NewPCG", "PCG", "NewChaCha8", 
 // is the mistake.
 var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
 
-// ofHandles are files of handles that have no need to import actors, by folder.
-var ofHandles = map[string][]string{"patterns/hedge": {"race.go", "attempt.go"}}
+// ofHandles are files of handles that have no need to import actors, by folder, and those of
+// what asks for one.
+var ofHandles = map[string][]string{
+	"patterns/hedge":               {"race.go", "attempt.go"},
+	shared:                         {"carry.go", "url.go", "client.go"},
+	shared + "/internal/store":     {"store.go", "script.go", "class.go"},
+	"patterns/loadshedder/sampler": {"*"},
+}
+
+// shared is the limiter that several processes share.
+const shared = "patterns/ratelimiter/redis"
+
+// store is what asks for it.
+const store = module + "/" + shared + "/internal/store"
 
 // pure reports whether s is held to purity: everything below patterns/ except the
 // files that import actors, which are handles, plus the pure leaves of supervisor/ and
@@ -49,7 +70,9 @@ func pure(s *source) bool {
 		return false
 	case s.under("patterns/internal"), supervision(s), s.under("internal/codel"), s.under("internal/growth"), s.under("mailbox/internal"):
 		return true
-	case path.Dir(s.dir()) != "patterns", s.under("patterns/pipeline"), slices.Contains(ofHandles[s.dir()], s.base()):
+	case path.Dir(s.path) == "patterns", !s.under("patterns"), s.under("patterns/pipeline"):
+		return false
+	case slices.Contains(ofHandles[s.dir()], s.base()), slices.Contains(ofHandles[s.dir()], "*"):
 		return false
 	case slices.Contains(alwaysPure, s.base()):
 		return true
@@ -73,6 +96,15 @@ var machines = []string{
 	module + "/supervisor/intensity", module + "/supervisor/backoff", module + "/supervisor/budget", module + "/patterns/circuitbreaker",
 }
 
+// alsoPure is what pure code may import besides, by folder or file: the rules of others, and
+// what is pure of the words for what is asked. A redis.UniversalClient is a value of a Config
+// that rules hand on.
+var alsoPure = map[string][]string{
+	shared:                            {module + "/patterns/ratelimiter", module + "/patterns/circuitbreaker", store},
+	shared + "/config.go":             {"github.com/redis/go-redis/v9"},
+	shared + "/internal/store/key.go": {"crypto/sha256", "encoding/base64"},
+}
+
 // budgets is the package of the budgets that retries and hedges share: a Config has one.
 const budgets = module + "/patterns/retry"
 
@@ -81,6 +113,9 @@ func purity(t *tree) []violation {
 	t.each(pure, func(s *source) {
 		for _, spec := range s.Imports {
 			p := strings.Trim(spec.Path.Value, `"`)
+			if slices.Contains(alsoPure[s.dir()], p) || slices.Contains(alsoPure[s.path], p) {
+				continue
+			}
 			if s.under("supervisor/rules") && slices.Contains(machines, p) || s.under("patterns/hedge") && p == budgets {
 				continue
 			}
@@ -116,6 +151,9 @@ func impure(v *violations, s *source, imports map[string]string, n ast.Node) {
 		// machine made it and on the caller's goroutine.
 		if pkg == "time" && s.base() == "errors.go" && (name == "Until" || name == "Since") {
 			return
+		}
+		if few, ok := pureOf[pkg]; ok && !slices.Contains(few, name) {
+			v.add(n, "pure code may not use %s.%s: it asks, or reads a clock", path.Base(pkg), name)
 		}
 		if slices.Contains(impureNames[pkg], name) {
 			v.add(n, "pure code may not use %s.%s: take now, or what it would say, as an argument", path.Base(pkg), name)

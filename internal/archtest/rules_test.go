@@ -89,6 +89,37 @@ var sources = []struct {
 	},
 
 	{
+		purity, "rules that are deeper than their pattern, and ask a client",
+		shared + "/machine.go", "package redislimiter\nimport \"context\"\nimport \"time\"\nimport \"" + store + "\"\nvar _ = time.Now()\nvar _ store.Check\nvar _ = store.New(nil)",
+		[]string{"2: pure code may not import", "5: pure code may not use time.Now", "7: pure code may not use store.New"},
+	},
+	{
+		purity, "a client is a value of a Config, and of nothing else",
+		shared + "/config.go", "package redislimiter\nimport \"github.com/redis/go-redis/v9\"\nvar _ redis.UniversalClient\nvar _ = redis.NewClient(nil)",
+		[]string{"4: pure code may not use"},
+	},
+	{
+		purity, "rules that have a client",
+		shared + "/outage.go", "package redislimiter\nimport \"github.com/redis/go-redis/v9\"",
+		[]string{"2: pure code may not import"},
+	},
+	{
+		purity, "what is pure of a store",
+		shared + "/internal/store/plan.go", "package store\nimport \"context\"\nfunc f(c chan int) {}",
+		[]string{"2: pure code may not import", "3: pure code may not use channels"},
+	},
+	{
+		purity, "what asks a server",
+		shared + "/internal/store/store.go", "package store\nimport \"context\"\nimport \"sync\"",
+		nil,
+	},
+	{
+		purity, "a sampler reads the machine",
+		"patterns/loadshedder/sampler/cpu.go", "package sampler\nimport \"os\"",
+		nil,
+	},
+
+	{
 		arrows, "the shared words import the standard library only",
 		"patterns/do.go", "package patterns\nimport \"context\"\nimport \"" + actors + "\"\nimport \"go.uber.org/zap\"",
 		[]string{"3: patterns may not import", "4: patterns may not import"},

@@ -51,13 +51,19 @@ func (s *source) imports() map[string]string {
 		switch {
 		case spec.Name != nil:
 			names[spec.Name.Name] = p
-		case p == "math/rand/v2":
-			names["rand"] = p
+		case majorVersion(path.Base(p)):
+			names[strings.TrimPrefix(path.Base(path.Dir(p)), "go-")] = p // as go-redis/v9 has it
 		default:
 			names[path.Base(p)] = p
 		}
 	}
 	return names
+}
+
+// majorVersion reports whether the last part of an import path is a version, and not a name.
+func majorVersion(base string) bool {
+	n, err := strconv.Atoi(strings.TrimPrefix(base, "v"))
+	return err == nil && n > 1 && base[0] == 'v'
 }
 
 // violation is a place that breaks a rule, and what to do about it.

@@ -1,7 +1,6 @@
 package redislimiter
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -10,16 +9,15 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter/redis/internal/store"
 )
 
-// run is what asks Redis: store.Store.Run.
-type run func(ctx context.Context, checks []store.Check, answers []store.Answer) error
-
 // batch is what is asked with one call. While it is under way, only what carries it looks at
 // checks and answers.
 type batch struct {
 	run     run
-	checks  []store.Check // those of requests first, then what the machine adds
+	checks  []store.Check // what the machine adds, ahead; requests; what it adds else
 	answers []store.Answer
 	extras  []extra // of what was added
+	ahead   int     // of the extras, at the front, those that are asked before the requests
+	moved   []store.Check
 	sent    patterns.Instant
 	trial   uint64 // the breaker's permit
 	failed  error  // set when it is back
@@ -43,9 +41,6 @@ const (
 	owed                      // what passed without Redis
 	leased                    // permits in advance
 )
-
-// Carry implements patterns.Errand.
-func (b *batch) Carry(ctx context.Context) error { return b.run(ctx, b.checks, b.answers) }
 
 // Load puts a request in the i-th place of the batch that is being made up.
 func (m *Machine) Load(now patterns.Instant, i int, r *patterns.Request, question any) bool {
@@ -105,7 +100,7 @@ func (m *Machine) Depart(now patterns.Instant, n int) (patterns.Errand, time.Dur
 	}
 	m.making = nil
 	b.checks, b.sent, b.untold = b.checks[:n], now, n
-	m.addExtras(b)
+	m.addExtras(b, n)
 	if len(b.checks) == 0 {
 		m.spare = append(m.spare, b)
 		return nil, 0
@@ -127,7 +122,7 @@ func (m *Machine) Return(now patterns.Instant, errand patterns.Errand, err error
 	b := errand.(*batch)
 	m.flying = nil
 	b.failed = nil
-	if errors.Is(err, context.DeadlineExceeded) { // it may still be under way
+	if late(err) { // it may still be under way
 		b.failed = err
 	} else if fault, ok := errors.AsType[*store.Fault](err); err != nil && (!ok || !partial(b, fault)) {
 		b.failed = err
@@ -165,12 +160,18 @@ func partial(b *batch, _ *store.Fault) bool {
 	return false
 }
 
+// request is the i-th one.
+func (b *batch) request(i int) *store.Check { return &b.checks[b.ahead+i] }
+
+// requests is how many there are.
+func (b *batch) requests() int { return len(b.checks) - len(b.extras) }
+
 // result is the answer to the i-th request of a batch that is back.
 func (b *batch) result(i int) (a store.Answer) {
 	if b.failed != nil {
 		return store.Answer{Err: b.failed}
 	}
-	return b.answers[i]
+	return b.answers[b.ahead+i]
 }
 
 // Conclude decides on the i-th request by what Redis said.
@@ -187,12 +188,12 @@ func (m *Machine) Conclude(now patterns.Instant, errand patterns.Errand, i int, 
 		return m.refuse(m.forcedError())
 	case a.Taken == n, m.state == ratelimiter.MetricsOnly:
 		if a.Taken > 0 {
-			m.charges[id] = charge{key: b.checks[i].Key, n: a.Taken, since: a.Since}
-			m.demand(b.checks[i].Key, n)
+			m.charges[id] = charge{key: b.request(i).Key, n: a.Taken, since: a.Since}
+			m.demand(b.request(i).Key, n)
 		}
 		return m.grant()
 	case a.RetryAfter < 0:
-		return m.refuse(m.tooHeavy(n, b.checks[i].Key, a))
+		return m.refuse(m.tooHeavy(n, b.request(i).Key, a))
 	case m.mayWait(r, a.RetryAfter):
 		m.again = now.Add(max(a.RetryAfter, 1))
 		return patterns.Decision{Verdict: patterns.Wait, Dirty: m.flush()}
@@ -201,7 +202,7 @@ func (m *Machine) Conclude(now patterns.Instant, errand patterns.Errand, i int, 
 	if !r.NoWait && m.cfg.MaxWaiting > 0 {
 		cause = ratelimiter.CauseMaxWait
 	}
-	return m.refuse(m.limitError(cause, b.checks[i].Key, a))
+	return m.refuse(m.limitError(cause, b.request(i).Key, a))
 }
 
 // Inform answers the i-th one, a question, by what Redis said.
@@ -209,7 +210,7 @@ func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, qu
 	m.settle(now)
 	b := errand.(*batch)
 	defer m.told(b)
-	a, key := b.result(i), b.checks[i].Key
+	a, key := b.result(i), b.request(i).Key
 	if a.Err != nil {
 		return m.unansweredQuestion(question, a.Err)
 	}
@@ -225,7 +226,9 @@ func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, qu
 		c.Answer = ratelimiter.Taken{N: int(a.Taken), Answer: answer}
 		c.Granted, c.Rejected = one(answer.Allowed)
 	case Forget:
-		delete(m.stocks, q.Key)
+		if s := m.stocks.of(q.Key); s != nil {
+			m.stocks.remove(s)
+		}
 		c.Answer, c.Freed = Forgotten{}, true
 	}
 	c.Dirty = m.flush()
@@ -242,11 +245,11 @@ func (m *Machine) Disown(now patterns.Instant, errand patterns.Errand, i int) (d
 }
 
 func (m *Machine) giveBack(b *batch, i int) {
-	if b.failed != nil || b.checks[i].Kind == store.Peek || b.checks[i].Kind == store.Return {
+	if b.failed != nil || b.request(i).Kind == store.Peek || b.request(i).Kind == store.Return {
 		return
 	}
-	if a := &b.answers[i]; a.Err == nil && a.Taken > 0 {
-		m.putBack(charge{key: b.checks[i].Key, n: a.Taken, since: a.Since})
+	if a := &b.answers[b.ahead+i]; a.Err == nil && a.Taken > 0 {
+		m.putBack(charge{key: b.request(i).Key, n: a.Taken, since: a.Since})
 	}
 }
 

@@ -1,6 +1,7 @@
 package redislimiter
 
 import (
+	"slices"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -10,12 +11,15 @@ import (
 // stock is what this instance holds of a key's permits: they were taken from Redis, so that
 // never more pass than the limit and what is held here.
 type stock struct {
+	key    string
+	at     int   // its place in stocks
 	tokens int64 // to be spent
 	lent   int64 // in cells of the shell
 	most   int64 // that may be held
 	since  int64 // of the oldest that is held, as of Redis
 	until  patterns.Instant
 	asking bool // more are on the way, or to be sent for
+	listed bool // in stocks.asking
 
 	used, before int64 // in this sweep, and in the one before
 }
@@ -30,7 +34,7 @@ func (m *Machine) spend(id uint64, r *patterns.Request, n int64) bool {
 	if m.cfg.LeaseFor == 0 {
 		return false
 	}
-	s := m.stocks[r.Key]
+	s := m.stocks.of(r.Key)
 	if s == nil || s.tokens < n || m.hi >= s.until || m.overrides[r.Key] != nil {
 		return false
 	}
@@ -46,7 +50,8 @@ func (m *Machine) spend(id uint64, r *patterns.Request, n int64) bool {
 // refill sends for more if what is left will not last.
 func (m *Machine) refill(s *stock) {
 	if !s.asking && s.tokens*4 < s.wanted() && m.mayCall() {
-		s.asking, m.dirty = true, true
+		m.dirty = true
+		m.stocks.ask(s)
 	}
 }
 
@@ -58,13 +63,12 @@ func (m *Machine) demand(key string, n int64) {
 	if m.cfg.LeaseFor == 0 || m.overrides[key] != nil {
 		return
 	}
-	s := m.stocks[key]
+	s := m.stocks.of(key)
 	if s == nil {
-		if len(m.stocks) >= maxStocks {
+		if m.stocks.len() >= maxStocks {
 			return
 		}
-		s = &stock{most: m.mostLeased()}
-		m.stocks[key] = s
+		s = m.stocks.add(key, m.mostLeased())
 		if m.sweepAt == patterns.Never {
 			m.sweepAt, m.dirty = m.hi.Add(m.cfg.LeaseFor/2), true
 		}
@@ -84,15 +88,7 @@ func (m *Machine) mostLeased() int64 {
 
 // wantsLease reports whether more permits are to be sent for.
 func (m *Machine) wantsLease() bool {
-	if m.cfg.LeaseFor == 0 {
-		return false
-	}
-	for _, s := range m.stocks {
-		if s.asking {
-			return true
-		}
-	}
-	return false
+	return m.cfg.LeaseFor != 0 && m.stocks.asking.len() > 0
 }
 
 // sweep gives leases back that were not used for as long as two sweeps, or are over.
@@ -100,52 +96,59 @@ func (m *Machine) sweep() {
 	if m.hi < m.sweepAt {
 		return
 	}
-	for key, s := range m.stocks {
+	for _, s := range slices.Backward(m.stocks.all) { // dissolve moves one that was looked at
 		idle := s.used == 0 && s.before == 0
 		s.before, s.used = s.used, 0
 		switch {
 		case idle && s.lent == 0 && !s.asking:
-			m.dissolve(key)
+			m.dissolve(s)
 		case m.hi >= s.until && s.tokens > 0:
-			m.unlease(key, s)
+			m.unlease(s)
 		}
 	}
 	m.sweepAt = patterns.Never
-	if len(m.stocks) > 0 {
+	if m.stocks.len() > 0 {
 		m.sweepAt = m.hi.Add(m.cfg.LeaseFor / 2)
 	}
 	m.dirty = true
 }
 
-func (m *Machine) dissolve(key string) {
-	s := m.stocks[key]
-	delete(m.stocks, key)
-	m.unlease(key, s)
+// dissolve ends the lease of a key.
+func (m *Machine) dissolve(s *stock) {
+	m.stocks.remove(s)
+	m.unlease(s)
 }
 
-// unlease has what a lease holds given back.
-func (m *Machine) unlease(key string, s *stock) {
-	n := s.tokens
-	s.tokens, s.until = 0, 0
-	if n > 0 {
-		m.putBack(charge{key: key, n: n, since: s.since})
+// dissolveAll ends all leases.
+func (m *Machine) dissolveAll() {
+	m.stocks.askNobody()
+	for m.stocks.len() > 0 {
+		m.dissolve(m.stocks.all[m.stocks.len()-1])
 	}
 }
 
-// addExtras adds to a batch what nobody waits for, as far as it has room.
-func (m *Machine) addExtras(b *batch) {
-	b.extras = b.extras[:0]
+// unlease has what a lease holds given back.
+func (m *Machine) unlease(s *stock) {
+	n := s.tokens
+	s.tokens, s.until = 0, 0
+	if n > 0 {
+		m.putBack(charge{key: s.key, n: n, since: s.since})
+	}
+}
+
+// addExtras adds to a batch of n requests what nobody waits for, as far as it has room: ahead
+// of them what passed before they came, and what they may have; behind them leases, which
+// are to take nothing from them.
+func (m *Machine) addExtras(b *batch, n int) {
+	b.extras, b.ahead = b.extras[:0], 0
 	room := m.cfg.MaxBatch
 	add := func(kind extraKind, of store.Kind, c charge) {
 		b.extras = append(b.extras, extra{kind, c.key, c.n})
 		b.checks = append(b.checks, store.Check{Kind: of, Key: c.key, Law: m.lawOf(c.key).law, Weight: c.n, Since: c.since})
 		room--
 	}
-	for key, n := range m.outage.owed {
-		if room == 0 {
-			return
-		}
-		delete(m.outage.owed, key)
+	for room > 0 && m.outage.owed.len() > 0 {
+		key, n := m.outage.owed.pop()
 		add(owed, store.TakeUpTo, charge{key: key, n: n})
 	}
 	if m.outage.down {
@@ -154,17 +157,23 @@ func (m *Machine) addExtras(b *batch) {
 		}
 		return
 	}
-	n := min(room, len(m.back))
-	for _, c := range m.back[:n] {
+	back := min(room, len(m.back))
+	for _, c := range m.back[:back] {
 		add(returned, store.Return, c)
 	}
-	m.back = append(m.back[:0], m.back[n:]...)
-	for key, s := range m.stocks {
-		if room == 0 {
+	m.back = append(m.back[:0], m.back[back:]...)
+	if b.ahead = len(b.extras); n > 0 && b.ahead > 0 {
+		b.moved = append(b.moved[:0], b.checks[:n]...)
+		copy(b.checks, b.checks[n:])
+		copy(b.checks[b.ahead:], b.moved)
+	}
+	for room > 0 {
+		s := m.stocks.next()
+		if s == nil {
 			return
 		}
-		if n := s.wanted() - s.tokens - s.lent; s.asking && n > 0 {
-			add(leased, store.TakeUpTo, charge{key: key, n: n})
+		if n := s.wanted() - s.tokens - s.lent; n > 0 {
+			add(leased, store.TakeUpTo, charge{key: s.key, n: n})
 		} else {
 			s.asking = false
 		}
@@ -173,12 +182,15 @@ func (m *Machine) addExtras(b *batch) {
 
 // settleExtras takes the permits of leases that a call brought.
 func (m *Machine) settleExtras(b *batch) {
-	first := len(b.checks) - len(b.extras)
 	for i, x := range b.extras {
-		a := &b.answers[first+i]
+		at := i
+		if i >= b.ahead {
+			at += b.requests()
+		}
+		a := &b.answers[at]
 		switch x.kind {
 		case owed:
-			if a.Err == nil && x.weight > a.Taken && b.checks[first+i].Kind == store.TakeUpTo {
+			if a.Err == nil && x.weight > a.Taken && b.checks[at].Kind == store.TakeUpTo {
 				m.sums.NotCharged += uint64(x.weight - a.Taken)
 			}
 		case returned:
@@ -192,7 +204,7 @@ func (m *Machine) settleExtras(b *batch) {
 }
 
 func (m *Machine) leaseArrived(b *batch, key string, a *store.Answer) {
-	s := m.stocks[key]
+	s := m.stocks.of(key)
 	switch {
 	case a.Err != nil || a.Taken == 0:
 		if s != nil {
@@ -217,13 +229,11 @@ func (m *Machine) missExtras(b *batch) {
 	for _, x := range b.extras {
 		switch x.kind {
 		case owed:
-			if x.weight > 0 && len(m.outage.owed) < maxOwed && m.outage.owed != nil {
-				m.outage.owed[x.key] = min(m.outage.owed[x.key]+x.weight, m.lawOf(x.key).most)
-			}
+			m.owe(x.key, x.weight)
 		case returned:
 			m.sums.NotReturned += uint64(x.weight)
 		case leased:
-			if s := m.stocks[x.key]; s != nil {
+			if s := m.stocks.of(x.key); s != nil {
 				s.asking = false
 			}
 		}
@@ -232,7 +242,7 @@ func (m *Machine) missExtras(b *batch) {
 
 // held is how many permits are held here.
 func (m *Machine) held() (n int64) {
-	for _, s := range m.stocks {
+	for _, s := range m.stocks.all {
 		n += s.tokens + s.lent
 	}
 	return n
@@ -241,7 +251,7 @@ func (m *Machine) held() (n int64) {
 // Lease lends a cell permits that are held here of requests without a key.
 func (m *Machine) Lease(now patterns.Instant, want int) int {
 	m.settle(now)
-	s := m.stocks[""]
+	s := m.stocks.of("")
 	if s == nil || m.hi >= s.until {
 		return 0
 	}
@@ -260,7 +270,7 @@ func (m *Machine) Lease(now patterns.Instant, want int) int {
 func (m *Machine) SettleLease(now patterns.Instant, epoch uint64, t patterns.Tally) (counted, dirty bool) {
 	m.settle(now)
 	n := int64(t.Unused)
-	s := m.stocks[""]
+	s := m.stocks.of("")
 	switch {
 	case s != nil:
 		s.lent = max(0, s.lent-n-int64(t.Success))

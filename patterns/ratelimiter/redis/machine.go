@@ -40,7 +40,7 @@ type Machine struct {
 	charges map[uint64]charge // of permits that are out
 	back    []charge          // to be given back
 	outage  outage
-	stocks  map[string]*stock
+	stocks  stocks
 	sweepAt patterns.Instant
 
 	sums    Totals
@@ -86,7 +86,7 @@ func newMachine(p params) *Machine {
 	m := &Machine{
 		name: p.name, origin: p.origin, run: p.run, seed: p.seed, epoch: 1, hi: min(p.now, latest),
 		until: patterns.Never, again: patterns.Never, sweepAt: patterns.Never,
-		charges: make(map[uint64]charge), stocks: make(map[string]*stock), overrides: make(map[string]*law),
+		charges: make(map[uint64]charge), stocks: newStocks(), overrides: make(map[string]*law),
 	}
 	m.adopt(p.config.withDefaults())
 	return m
@@ -160,7 +160,7 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 
 // putBack gives c back: to the lease of its key if there is one, or with the next call.
 func (m *Machine) putBack(c charge) {
-	if s := m.stocks[c.key]; s != nil && s.takesBack(c.n) {
+	if s := m.stocks.of(c.key); s != nil && s.takesBack(c.n) {
 		s.tokens += c.n
 		return
 	}
@@ -233,15 +233,13 @@ func (m *Machine) Wants(patterns.Instant) bool {
 	if m.outage.down {
 		return m.hi >= m.outage.retryAt && m.flying == nil
 	}
-	return len(m.back) > 0 || len(m.outage.owed) > 0 || m.wantsLease()
+	return len(m.back) > 0 || m.outage.owed.len() > 0 || m.wantsLease()
 }
 
 // Farewell gives all leases back.
 func (m *Machine) Farewell(now patterns.Instant) {
 	m.settle(now)
-	for key := range m.stocks {
-		m.dissolve(key)
-	}
+	m.dissolveAll()
 }
 
 // Tick ends a forced state, and looks through the leases.
@@ -324,9 +322,9 @@ func (m *Machine) Check() error {
 	if !m.state.Valid() || m.law == nil {
 		return errors.New("redislimiter: the state is none")
 	}
-	for key, s := range m.stocks {
+	for _, s := range m.stocks.all {
 		if s.tokens < 0 || s.lent < 0 {
-			return fmt.Errorf("redislimiter: the lease of %q has less than nothing", key)
+			return fmt.Errorf("redislimiter: the lease of %q has less than nothing", s.key)
 		}
 	}
 	return nil
@@ -338,7 +336,7 @@ func (m *Machine) Repair(now patterns.Instant) {
 	if !m.state.Valid() {
 		m.state = ratelimiter.Limiting
 	}
-	clear(m.stocks)
+	m.stocks = newStocks()
 	clear(m.charges)
 	m.back, m.making, m.spare = nil, nil, nil
 	m.become(m.state, ratelimiter.CauseRepaired, "")

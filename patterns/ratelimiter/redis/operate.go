@@ -58,9 +58,7 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	if c == old {
 		return
 	}
-	for key := range m.stocks {
-		m.dissolve(key)
-	}
+	m.dissolveAll()
 	m.adopt(c)
 	m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.dirty = true

@@ -22,7 +22,7 @@ type outage struct {
 	refusal *OutageError     // the last one made
 
 	share *ratelimiter.Machine // of this instance; made when first needed
-	owed  map[string]int64     // what passed without Redis
+	owed  debts                // what passed without Redis
 }
 
 // maxOwed is how many keys are known to owe something.
@@ -35,7 +35,7 @@ func (o *outage) adopt(m *Machine) {
 		o.breaker.Reconfigure(m.hi, c)
 		return
 	}
-	o.retryAt = patterns.Never
+	o.retryAt, o.owed = patterns.Never, newDebts()
 	o.breaker = circuitbreaker.NewMachine(circuitbreaker.Params{Name: m.name, Origin: m.origin, Now: m.hi, Config: c})
 }
 
@@ -73,7 +73,7 @@ func (m *Machine) judge(b *batch, err error) {
 	case open:
 		o.retryAt = until
 		m.dirty = true
-	case o.down && len(o.owed) > m.cfg.MaxBatch: // no request before what passed is charged
+	case o.down && o.owed.len() > m.cfg.MaxBatch: // no request before what passed is charged
 		o.retryAt = m.hi
 		m.dirty = true
 	case o.down:
@@ -139,19 +139,24 @@ func (m *Machine) without(r *patterns.Request) patterns.Decision {
 // passWithout notes what passed without Redis.
 func (m *Machine) passWithout(key string, n int64) {
 	m.sums.PassedWithout++
-	o := &m.outage
-	if o.owed == nil {
-		o.owed = make(map[string]int64)
+	if _, known := m.outage.owed.of(key); !known {
+		key = m.kept(key)
 	}
-	owes, known := o.owed[key]
-	if !known && len(o.owed) >= maxOwed {
+	m.owe(key, n)
+}
+
+// owe has a key charged with n as soon as Redis is back, as far as there is so much.
+func (m *Machine) owe(key string, n int64) {
+	if n == 0 {
+		return
+	}
+	o := &m.outage.owed
+	owes, known := o.of(key)
+	if !known && o.len() >= maxOwed {
 		m.sums.NotCharged += uint64(n)
 		return
 	}
-	if !known {
-		key = m.kept(key)
-	}
-	o.owed[key] = min(owes+n, m.lawOf(key).most) // more cannot be taken
+	o.set(key, min(owes+n, m.lawOf(key).most)) // more cannot be taken
 }
 
 // outageError makes an error, or finds the one that says the same.

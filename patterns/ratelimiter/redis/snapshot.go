@@ -73,7 +73,7 @@ func (m *Machine) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	s := Snapshot{
 		Name: m.name, State: m.state, Epoch: m.epoch, Until: m.wall(m.until),
 		Algorithm: m.cfg.Algorithm, Tiers: ratelimiter.Several(m.cfg.rates()...),
-		Down: m.outage.down, Held: m.held(), Keys: len(m.stocks), Overrides: len(m.overrides), Owing: len(m.outage.owed),
+		Down: m.outage.down, Held: m.held(), Keys: m.stocks.len(), Overrides: len(m.overrides), Owing: m.outage.owed.len(),
 		Totals: m.sums, EventsLost: m.events.Lost(), Counts: counts,
 	}
 	if m.flying != nil {
