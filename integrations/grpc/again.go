@@ -85,31 +85,3 @@ func hint(err error, trailer metadata.MD) (wait time.Duration, known, final bool
 
 // maxPushback is a day.
 const maxPushback = 24 * 60 * 60 * 1000
-
-// failed is the error of an attempt as policies see it. The caller gets the one within.
-type failed struct {
-	error
-	is error // what else it matches: errNeutral, patterns.ErrFinal, or nil
-}
-
-func (e *failed) Unwrap() error        { return e.error }
-func (e *failed) Is(target error) bool { return e.is != nil && errors.Is(e.is, target) }
-
-// delayed is a failed that knows when to try again.
-type delayed struct {
-	failed
-	wait time.Duration
-}
-
-func (e *delayed) RetryAfter() time.Duration { return e.wait }
-
-// own is the error that the attempt returned.
-func own(err error) error {
-	switch e := err.(type) { //nolint:errorlint // what is around it is somebody else's
-	case *failed:
-		return e.error
-	case *delayed:
-		return e.error
-	}
-	return err
-}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/policyerr"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
@@ -56,14 +57,14 @@ func (c *course) try(ctx context.Context) (any, error) {
 		if errors.Is(err, patterns.ErrRejected) {
 			return nil, err
 		}
-		return nil, &failed{err, errNeutral}
+		return nil, policyerr.Also(err, errNeutral)
 	}
 	wait, known, final := hint(err, a.trailer)
 	switch {
 	case final, !c.idempotent.has(c.call.Method):
-		return nil, &failed{err, patterns.ErrFinal}
+		return nil, policyerr.Also(err, patterns.ErrFinal)
 	case known:
-		return nil, &delayed{failed{err, nil}, wait}
+		return nil, policyerr.After(err, wait, nil)
 	}
 	return nil, err
 }
@@ -94,7 +95,7 @@ func (c *course) settle(v any, err error) (*attempt, any, error) {
 			err = c.attempts[0].err
 		}
 	}
-	err = own(err)
+	err = policyerr.Own(err)
 	for _, a := range slices.Backward(c.attempts) {
 		if a.ended && (err == nil && same(a.result, v) || err != nil && a.err != nil && errors.Is(err, a.err)) {
 			return a, v, err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/policyerr"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
 	"github.com/bulwark-go/bulwark/patterns/retry"
@@ -53,7 +54,7 @@ func (e *errand) run() (*http.Response, error) {
 		response = whole(got, e.client)
 		return response, nil
 	}
-	return nil, own(err)
+	return nil, policyerr.Own(err)
 }
 
 // isAnswer reports whether err only says that response is none to be glad of.
@@ -128,7 +129,7 @@ func (e *errand) try(ctx context.Context) (*http.Response, error) {
 	}()
 	r, err := e.copy(alive, n)
 	if err != nil {
-		return nil, &failed{err, patterns.ErrFinal}
+		return nil, policyerr.Also(err, patterns.ErrFinal)
 	}
 	response, err := e.base.RoundTrip(r)
 	switch {
@@ -206,9 +207,9 @@ func (e *errand) failure(ctx context.Context, err error) error {
 	over := ctx.Err()
 	switch {
 	case over != nil && !errors.Is(err, over): // which it was because of
-		return &failed{err, over}
+		return policyerr.Also(err, over)
 	case e.again, unsent && replayable(e.request):
 		return err
 	}
-	return &failed{err, patterns.ErrFinal}
+	return policyerr.Also(err, patterns.ErrFinal)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/policyerr"
 	"github.com/bulwark-go/bulwark/internal/retryafter"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -41,38 +42,6 @@ var errNoResponse = errors.New("nethttp: there is no response")
 // errOnce refuses to make a request again that may be made only once. It is nothing that could
 // be granted later, which keeps retries from trying.
 var errOnce = fmt.Errorf("nethttp: the request cannot be made again: %w: %w", patterns.ErrRejected, patterns.ErrInvalidRequest)
-
-// failed is the error of an attempt as policies see it. The client gets the one within.
-type failed struct {
-	error
-	is error // what else it matches
-}
-
-func (e *failed) Unwrap() []error {
-	if e.is == nil {
-		return []error{e.error}
-	}
-	return []error{e.error, e.is}
-}
-
-// delayed is a failed that knows when to try again.
-type delayed struct {
-	failed
-	wait time.Duration
-}
-
-func (e *delayed) RetryAfter() time.Duration { return e.wait }
-
-// own is the error of the attempt itself.
-func own(err error) error {
-	switch e := err.(type) { //nolint:errorlint // what is around it is somebody else's
-	case *failed:
-		return e.error
-	case *delayed:
-		return e.error
-	}
-	return err
-}
 
 // statuses are what somebody says that statuses mean.
 type statuses map[int]patterns.Outcome
@@ -118,13 +87,14 @@ func (t *transport) verdict(response *http.Response, final bool) error {
 	if o == patterns.Success {
 		return nil
 	}
-	e := failed{error: &ResponseError{Response: response, outcome: o}}
+	err := error(&ResponseError{Response: response, outcome: o})
+	var also error
 	if final || hopeless(response.StatusCode) {
-		e.is = patterns.ErrFinal
+		also = patterns.ErrFinal
 	}
 	values := response.Header.Values("Retry-After")
 	if len(values) == 0 {
-		return &e
+		return policyerr.Also(err, also)
 	}
 	now := time.Now()
 	if at, ok := retryafter.Date(response.Header.Get("Date"), now); ok { // then no clock need be right
@@ -132,9 +102,9 @@ func (t *transport) verdict(response *http.Response, final bool) error {
 	}
 	wait, ok := retryafter.Longest(values, now, maxWait)
 	if !ok {
-		return &e
+		return policyerr.Also(err, also)
 	}
-	return &delayed{e, wait}
+	return policyerr.After(err, wait, also)
 }
 
 // hopeless reports whether a server will say the same again, however often it is asked.
