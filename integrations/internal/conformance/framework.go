@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/integrations/nethttp"
 	"github.com/bulwark-go/bulwark/patterns"
@@ -27,6 +29,9 @@ type Framework struct {
 	// Fallback spawns a fallback whose value is a native handler of the framework.
 	Fallback func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard
 
+	// Leaves are goroutines that the framework itself leaves behind when it has stopped.
+	Leaves []goleak.Option
+
 	// What follows are the differences from net/http.
 
 	// Blind: a handler does not learn that its client has left, nor does the guard.
@@ -35,6 +40,8 @@ type Framework struct {
 	CallsOnce bool
 	// Waits: a client whose handler was abandoned has its answer only when that returns.
 	Waits bool
+	// Lenient: some malformed requests are served like any other.
+	Lenient bool
 	// Buffers: a request's body is read before the guard is asked.
 	Buffers bool
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,8 +38,8 @@ type check struct {
 }
 
 func newCheck(t *testing.T, f Framework) *check {
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	known := append(slices.Clone(f.Leaves), goleak.IgnoreCurrent())
+	t.Cleanup(func() { goleak.VerifyNone(t, known...) })
 	c := &check{T: t, f: f, guards: actorstest.NewRegistry(t)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	c.client = &http.Client{Transport: transport, Timeout: hung}
