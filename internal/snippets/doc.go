@@ -3,7 +3,8 @@
 //
 //	<!-- snippet: NAME -->
 //
-// is the region of that name here. After changing one, run
+// is the region of that name here, or, of a module of its own such as integrations/gin, in the
+// file snippets_test.go there. After changing one, run
 //
 //	go test ./internal/snippets -update
 package snippets
