@@ -59,4 +59,10 @@
 //
 // The http.ResponseWriter of a handler can do what the server's can: Flush, Hijack, Push,
 // ReadFrom, and all of http.ResponseController.
+//
+// # Clients
+//
+// Transport puts guards around the requests of an http.Client, in the same way: PerHost gives
+// each host a guard of its own, and a Pool spreads requests over several hosts. docs/httpclient.md
+// has all of it.
 package nethttp

@@ -275,7 +275,7 @@ func TestAConnectionThatIsResetIsNoReasonToGiveUp(t *testing.T) {
 	c := guarded(t, newRetry(t, guards, 3))
 	wantBody(t, fetch(t, c, s.URL), 200, "ok")
 	n.Store(0)
-	if got := send(t, c, request(t, http.MethodPost, s.URL, strings.NewReader("x"))); got.err == nil || errors.Is(got.err, retry.ErrExhausted) || n.Load() != 1 {
+	if got := send(t, c, request(t, http.MethodPost, s.URL, strings.NewReader("x"))); got.err == nil || errors.Is(got.err, patterns.ErrRejected) || n.Load() != 1 {
 		t.Errorf("a post: got %d after %d requests, %v", got.status, n.Load(), got.err)
 	}
 }
@@ -521,11 +521,12 @@ func TestAHedgesLosersAreGoneAndTheWinnersBodyIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBreaker(t, guards, circuitbreaker.Config{ConsecutiveFailures: 1})
+	late := make(chan struct{})
 	var n atomic.Int64
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		if n.Add(1)%2 == 1 && r.URL.Path == "/slow" {
-			<-time.After(100 * time.Millisecond) // which the hedge does not wait for
+			<-late // which the hedge does not wait for
 		} else if n.Load()%2 == 1 {
 			<-r.Context().Done()
 			return
@@ -540,6 +541,7 @@ func TestAHedgesLosersAreGoneAndTheWinnersBodyIsWhole(t *testing.T) {
 		}
 	}
 	n.Store(0)
+	time.AfterFunc(100*time.Millisecond, func() { close(late) })
 	got := send(t, c, request(t, http.MethodPost, s.URL+"/slow", strings.NewReader("x")))
 	if got.err != nil || n.Load() != 1 {
 		t.Errorf("a post: got %d after %d requests, %v", got.status, n.Load(), got.err)
