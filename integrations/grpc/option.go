@@ -147,7 +147,8 @@ func NeedTime(d time.Duration) ServerOption {
 
 // Recover makes an error of a handler's panic, which the client gets: Internal, say. The panic
 // is a failure to the guard all the same. f runs on the call's goroutine, while it still has
-// the stack of the panic; nil answers Internal and says no more. Default panics go on.
+// the stack of the panic; nil answers Internal and says no more. It holds for methods that are
+// excluded, too. Default panics go on.
 func Recover(f func(ctx context.Context, c Call, panicked any) error) ServerOption {
 	return serverOnly(func(s *settings) {
 		if s.recover = f; f == nil {

@@ -55,12 +55,12 @@ func permits(g patterns.Guard) error {
 
 // unary is a grpc.UnaryServerInterceptor.
 func (e *entrance) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	if e.excludes(info.FullMethod) {
-		return e.translate(ctx, req, info, handler)
-	}
 	c := Call{Method: info.FullMethod, Server: true}
 	if e.recover != nil {
 		handler = e.recovering(c, handler)
+	}
+	if e.excludes(info.FullMethod) {
+		return e.translate(ctx, req, info, handler)
 	}
 	ctx, q, err := e.ask(ctx, c)
 	if err != nil {
@@ -92,12 +92,12 @@ func (e *entrance) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 
 // stream is a grpc.StreamServerInterceptor.
 func (e *entrance) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if e.excludes(info.FullMethod) {
-		return e.translateStream(srv, ss, info, handler)
-	}
 	c := Call{Method: info.FullMethod, Server: true}
 	if e.recover != nil {
 		handler = e.recoveringStream(c, handler)
+	}
+	if e.excludes(info.FullMethod) {
+		return e.translateStream(srv, ss, info, handler)
 	}
 	before := ss.Context()
 	ctx, q, err := e.ask(before, c)

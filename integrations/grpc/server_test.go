@@ -240,12 +240,16 @@ func TestAPanicIsAFailureAndGoesOn(t *testing.T) {
 }
 
 func TestAPanicIsAnErrorIfToldSoAndAFailureAllTheSame(t *testing.T) {
+	theirs := func(_ context.Context, c grpcguard.Call, _ any) error { return status.Error(codes.NotFound, c.Method) }
 	for name, tt := range map[string]struct {
-		f    func(context.Context, grpcguard.Call, any) error
-		code codes.Code
+		f        func(context.Context, grpcguard.Call, any) error
+		excluded []string
+		code     codes.Code
+		failures uint64
 	}{
-		"in our words": {nil, codes.Internal},
-		"in theirs":    {func(_ context.Context, c grpcguard.Call, p any) error { return status.Error(codes.NotFound, c.Method) }, codes.NotFound},
+		"in our words": {nil, nil, codes.Internal, 2},
+		"in theirs":    {theirs, nil, codes.NotFound, 2},
+		"excluded":     {theirs, []string{"/grpc.testing.TestService/..."}, codes.NotFound, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBreaker(t, registry(t))
@@ -254,7 +258,8 @@ func TestAPanicIsAnErrorIfToldSoAndAFailureAllTheSame(t *testing.T) {
 				duplex: func(grpc.BidiStreamingServer[echo.StreamingOutputCallRequest, echo.StreamingOutputCallResponse]) error {
 					panic("secret")
 				},
-			}, grpcguard.UnaryServer(b, grpcguard.Recover(tt.f)), grpcguard.StreamServer(b, grpcguard.Recover(tt.f)))
+			}, grpcguard.UnaryServer(b, grpcguard.Recover(tt.f), grpcguard.Exclude(tt.excluded...)),
+				grpcguard.StreamServer(b, grpcguard.Recover(tt.f), grpcguard.Exclude(tt.excluded...)))
 			c := client(t, s)
 			_, err := c.UnaryCall(t.Context(), &echo.SimpleRequest{})
 			wantCode(t, err, tt.code)
@@ -268,7 +273,7 @@ func TestAPanicIsAnErrorIfToldSoAndAFailureAllTheSame(t *testing.T) {
 				t.Errorf("%v has inner text", err)
 			}
 			s.close()
-			if c := settled(t, b); c.Failure != 2 {
+			if c := settled(t, b); c.Failure != tt.failures {
 				t.Errorf("%+v", c)
 			}
 		})

@@ -131,13 +131,19 @@ const (
 )
 
 // left is told that the call's context has ended, which it also does after all went well. A
-// call that has begun will end; any other has to give its permit back.
+// call that has begun will end. Any other may be about to begin, since gRPC looks at contexts
+// no more; only if it does not has it to give its permit back.
 func (h *tapped) left() {
-	if h.stage.Load() == begun || h.release(arrived) { // its method is unknown
-		return
+	switch h.stage.Load() {
+	case waiting:
+		time.AfterFunc(grace, func() { h.release(waiting) })
+	case arrived:
+		h.leaving()
 	}
-	time.AfterFunc(grace, func() { h.release(waiting) })
 }
+
+// leaving gives the permit back of a call that has arrived and does not begin.
+func (h *tapped) leaving() { time.AfterFunc(pause, func() { h.release(arrived) }) }
 
 func (h *tapped) release(from int32) bool {
 	if !h.stage.CompareAndSwap(from, over) {
@@ -157,7 +163,7 @@ func (t *Tap) of(ctx context.Context) *tapped {
 func (t *Tap) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
 	h := t.of(ctx)
 	if h != nil && h.stage.CompareAndSwap(waiting, arrived) && ctx.Err() != nil {
-		time.AfterFunc(pause, func() { h.release(arrived) }) // left has been here
+		h.leaving() // left has been here
 	}
 	return ctx
 }
@@ -172,6 +178,8 @@ func (t *Tap) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	case *stats.Begin:
 		h.streams.Store(s.IsClientStream)
 		h.stage.CompareAndSwap(arrived, begun)
+	case *stats.OutTrailer:
+		h.release(arrived) // its method is unknown
 	case *stats.InPayload:
 		h.received.Store(true)
 	case *stats.End:
