@@ -40,6 +40,7 @@ const (
 	returned extraKind = iota // permits that were not used
 	owed                      // what passed without Redis
 	leased                    // permits in advance
+	probe                     // to see whether Redis is back
 )
 
 // Load puts a request in the i-th place of the batch that is being made up.

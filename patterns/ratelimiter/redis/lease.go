@@ -152,8 +152,8 @@ func (m *Machine) addExtras(b *batch, n int) {
 		add(owed, store.TakeUpTo, charge{key: key, n: n})
 	}
 	if m.outage.down {
-		if len(b.checks) == 0 { // to see whether it is back
-			add(owed, store.Peek, charge{n: 1})
+		if len(b.checks) == 0 {
+			add(probe, store.Peek, charge{n: 1})
 		}
 		return
 	}
@@ -190,7 +190,7 @@ func (m *Machine) settleExtras(b *batch) {
 		a := &b.answers[at]
 		switch x.kind {
 		case owed:
-			if a.Err == nil && x.weight > a.Taken && b.checks[at].Kind == store.TakeUpTo {
+			if a.Err == nil && x.weight > a.Taken {
 				m.sums.NotCharged += uint64(x.weight - a.Taken)
 			}
 		case returned:

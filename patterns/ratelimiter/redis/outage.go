@@ -73,7 +73,10 @@ func (m *Machine) judge(b *batch, err error) {
 	case open:
 		o.retryAt = until
 		m.dirty = true
-	case o.down && o.owed.len() > m.cfg.MaxBatch: // no request before what passed is charged
+	case o.down && outcome == patterns.Failure: // before all that passed was charged
+		o.retryAt = m.hi.Add(m.cfg.RetryEvery)
+		m.dirty = true
+	case o.down && b.failed == nil && o.owed.len() > m.cfg.MaxBatch: // no request before what passed is charged
 		o.retryAt = m.hi
 		m.dirty = true
 	case o.down:
