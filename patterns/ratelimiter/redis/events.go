@@ -34,6 +34,14 @@ type (
 		At       time.Time
 	}
 
+	// ClientUnfit says that the Client that a limiter was given waits longer, or tries more often,
+	// than its Timeout and policy have use for. It comes once, with the first request.
+	ClientUnfit struct {
+		Name     string // the limiter's
+		Problems string
+		At       time.Time
+	}
+
 	// ConfigChanged is the event of a Reconfigure that changed something.
 	ConfigChanged struct {
 		Name     string // the limiter's
@@ -51,6 +59,9 @@ func (OutageEnded) Level() slog.Level { return slog.LevelWarn }
 // Level is Error: somebody has to put it right.
 func (StoreRefused) Level() slog.Level { return slog.LevelError }
 
+// Level is Warn.
+func (ClientUnfit) Level() slog.Level { return slog.LevelWarn }
+
 // Level is Info.
 func (ConfigChanged) Level() slog.Level { return slog.LevelInfo }
 
@@ -62,6 +73,9 @@ func (e OutageEnded) Source() string { return e.Name }
 
 // Source returns the limiter's name.
 func (e StoreRefused) Source() string { return e.Name }
+
+// Source returns the limiter's name.
+func (e ClientUnfit) Source() string { return e.Name }
 
 // Source returns the limiter's name.
 func (e ConfigChanged) Source() string { return e.Name }
@@ -79,6 +93,11 @@ func (e OutageEnded) LogValue() slog.Value {
 // LogValue returns the event as a group.
 func (e StoreRefused) LogValue() slog.Value {
 	return eventqueue.Group("store-refused", e.Name, e.At, slog.Uint64("requests", e.Requests), slog.Any("error", e.Err))
+}
+
+// LogValue returns the event as a group.
+func (e ClientUnfit) LogValue() slog.Value {
+	return eventqueue.Group("client-unfit", e.Name, e.At, slog.String("problems", e.Problems))
 }
 
 // LogValue returns the event as a group. It has no password.

@@ -87,6 +87,7 @@ func (l *Limiter) spec(ask run) actors.Spec[Config, Snapshot] {
 		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
 			return newMachine(params{
 				name: o.Name, origin: o.Time, now: o.Now, config: l.cfg, run: ask, seed: [2]uint64{rand.Uint64(), rand.Uint64()},
+				unfit: unfit(l.cfg.Client, l.cfg.Timeout),
 			})
 		},
 	}

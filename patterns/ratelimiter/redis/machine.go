@@ -80,6 +80,7 @@ type params struct {
 	config Config // valid
 	run    run
 	seed   [2]uint64
+	unfit  string // what is wrong with the client
 }
 
 func newMachine(p params) *Machine {
@@ -89,6 +90,10 @@ func newMachine(p params) *Machine {
 		charges: make(map[uint64]charge), stocks: newStocks(), overrides: make(map[string]*law),
 	}
 	m.adopt(p.config.withDefaults())
+	if p.unfit != "" {
+		m.events.Put(ClientUnfit{Name: m.name, Problems: p.unfit, At: m.wall(m.hi)})
+		m.dirty = true
+	}
 	return m
 }
 

@@ -1,0 +1,52 @@
+package redislimiter
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// habits are what of a client's options a limiter's Timeout and OnOutage depend on.
+type habits struct {
+	heedsContext bool
+	read         time.Duration
+	retries      int
+	dials        int
+}
+
+// unfit says what of a client's options makes it wait, or try again, where the limiter's
+// policy could decide; "" if nothing is known to.
+func unfit(client redis.UniversalClient, timeout time.Duration) string {
+	h, known := habitsOf(client)
+	if !known {
+		return ""
+	}
+	var problems []string
+	find := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Sprintf(format, args...))
+		}
+	}
+	find(h.heedsContext || h.read > 0 && h.read <= timeout,
+		"ContextTimeoutEnabled is off and ReadTimeout is %v: a call is given up after %v, and goes on for so long", h.read, timeout)
+	find(h.retries <= 0, "MaxRetries is %d: set it to -1", h.retries)
+	find(h.dials <= 1, "DialerRetries is %d: set it to 1", h.dials)
+	return strings.Join(problems, "; ")
+}
+
+func habitsOf(client redis.UniversalClient) (h habits, known bool) {
+	switch c := client.(type) {
+	case *redis.Client:
+		o := c.Options()
+		return habits{o.ContextTimeoutEnabled, o.ReadTimeout, o.MaxRetries, o.DialerRetries}, true
+	case *redis.ClusterClient: // whose MaxRedirects are another matter
+		o := c.Options()
+		return habits{o.ContextTimeoutEnabled, o.ReadTimeout, o.MaxRetries, o.DialerRetries}, true
+	case *redis.Ring:
+		o := c.Options()
+		return habits{o.ContextTimeoutEnabled, o.ReadTimeout, o.MaxRetries, o.DialerRetries}, true
+	}
+	return habits{}, false
+}

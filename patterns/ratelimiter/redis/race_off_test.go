@@ -1,0 +1,6 @@
+//go:build !race
+
+package redislimiter
+
+// raceEnabled says that the race detector allocates here.
+const raceEnabled = false
