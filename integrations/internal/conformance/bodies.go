@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -25,6 +26,8 @@ var bodies = []named{
 				_ = flush()
 			})
 		}, Guard{Guard: room})
+		finish := sync.OnceFunc(func() { close(end) })
+		c.Cleanup(finish) // also of a check that has failed
 		r, err := c.client.Get("http://" + c.address + "/pay") //nolint:noctx // the client has a timeout
 		if err != nil {
 			c.Fatal(err)
@@ -35,7 +38,7 @@ var bodies = []named{
 			c.Fatalf("got %q, %v", line, err)
 		}
 		c.wantProblem(c.get("/pay"), 503, "overloaded")
-		close(end)
+		finish()
 		rest, err := io.ReadAll(body)
 		if string(rest) != "\ndata: 2\n\n" || err != nil {
 			c.Errorf("got %q, %v", rest, err)
