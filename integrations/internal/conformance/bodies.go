@@ -27,7 +27,7 @@ var bodies = []named{
 			})
 		}, Guard{Guard: room})
 		finish := sync.OnceFunc(func() { close(end) })
-		c.Cleanup(finish) // also of a check that has failed
+		c.Cleanup(finish)                                      // also of a check that has failed
 		r, err := c.client.Get("http://" + c.address + "/pay") //nolint:noctx // the client has a timeout
 		if err != nil {
 			c.Fatal(err)
