@@ -74,7 +74,7 @@ func ofChi(bank patterns.Guard) server {
 	r := chi.NewRouter()
 	r.Use(nethttp.Guard(bank))
 	r.Get("/pay", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, down, http.StatusBadGateway) })
-	r.Get("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, alive) })
+	r.Get("/health", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, alive) })
 	return plain(r)
 }
 

@@ -362,32 +362,45 @@ func TestNoMoreConnectionsAreMadeThanWithoutGuards(t *testing.T) {
 	}
 	b := newBreaker(t, guards, circuitbreaker.Config{FailureRatio: 1})
 	g := line(t, newRetry(t, guards, 3), b, room, newTimeout(t, guards, timeout.Config{PerAttempt: hung}))
+	const clients = 8
 	var n atomic.Int64
-	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) {
-		if n.Add(1)%5 == 0 {
+	var warm atomic.Pointer[sync.WaitGroup]
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/warm": // each has a connection, and only then they go on
+			warm.Load().Done()
+			warm.Load().Wait()
+		case n.Add(1)%5 == 0:
 			w.WriteHeader(503)
 		}
 		_, _ = w.Write(make([]byte, 10000))
 	})
 	load := func(c *http.Client) int64 {
-		before := s.conns.Load()
-		var all sync.WaitGroup
-		for range 8 {
-			all.Go(func() {
-				for range 50 {
-					if got := fetch(t, c, s.URL); got.err != nil || len(got.body) != 10000 {
-						t.Errorf("got %d, %d bytes, %v", got.status, len(got.body), got.err)
+		each := func(times int, path string) {
+			var all sync.WaitGroup
+			for range clients {
+				all.Go(func() {
+					for range times {
+						if got := fetch(t, c, s.URL+path); got.err != nil || len(got.body) != 10000 {
+							t.Errorf("got %d, %d bytes, %v", got.status, len(got.body), got.err)
+						}
 					}
-				}
-			})
+				})
+			}
+			all.Wait()
 		}
-		all.Wait()
+		warm.Store(new(sync.WaitGroup))
+		warm.Load().Add(clients)
+		each(1, "/warm")
+		before := s.conns.Load()
+		each(50, "/")
 		return s.conns.Load() - before
 	}
-	plain := load(&http.Client{Transport: wire(t)})
-	for name, g := range map[string]patterns.Guard{"a breaker": b, "a pipeline": g} {
-		if conns := load(guarded(t, g)); conns > max(plain, 8) {
-			t.Errorf("%s: %d connections, %d without", name, conns, plain)
+	for name, c := range map[string]*http.Client{
+		"nothing": {Transport: wire(t)}, "a breaker": guarded(t, b), "a pipeline": guarded(t, g), "a room": guarded(t, room),
+	} {
+		if more := load(c); more != 0 {
+			t.Errorf("%s: %d more connections", name, more)
 		}
 	}
 	balanced(t, b)
