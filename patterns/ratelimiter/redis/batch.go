@@ -114,7 +114,7 @@ func (m *Machine) Depart(now patterns.Instant, n int) (patterns.Errand, time.Dur
 	m.flying = b
 	m.sums.Batches++
 	m.sums.Batched += uint64(n)
-	return b, m.cfg.Timeout
+	return b, m.cfg.callTimeout()
 }
 
 // Return notes how a call went. Unless it failed, what nobody waits for is settled.

@@ -45,7 +45,8 @@ type Config struct {
 	// limiter runs. Default "bulwark:" and the limiter's name.
 	Prefix string
 
-	// Timeout is how long nobody waits longer for an answer of Redis, from 1ms to 1m.
+	// Timeout is how long nobody waits longer for an answer of Redis that hangs, from 1ms to
+	// 1m. A call has half of it: a request may have to wait for the call before its own.
 	// Default 100ms.
 	Timeout time.Duration
 

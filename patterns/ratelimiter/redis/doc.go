@@ -12,7 +12,7 @@
 //	         nothing on the way
 //	request ───────────────────▶ goes to Redis at once ──▶ passes, or *ratelimiter.LimitError
 //	   │                              ▲         │
-//	   ├─ a call is on the way ──▶ queues       └─ no answer within Timeout, or a fault:
+//	   ├─ a call is on the way ──▶ queues       └─ no answer in time, or a fault:
 //	   ├─ a lease has permits ───▶ passes           FailOpen passes, FailClosed *OutageError,
 //	   └─ Redis is given up ─────▶ OnOutage         Local by this instance's share
 //

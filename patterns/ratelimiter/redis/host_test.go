@@ -166,7 +166,7 @@ func (h *host) depart() bool {
 	if errand == nil {
 		return false
 	}
-	if f.errand = errand; within != h.m.cfg.Timeout {
+	if f.errand = errand; within != h.m.cfg.callTimeout() {
 		h.t.Fatalf("an errand may take %v", within)
 	}
 	for _, c := range errand.(*batch).checks {

@@ -63,7 +63,7 @@ func (l *Limiter) connect() (run, error) {
 	}
 	client := l.cfg.Client
 	if client == nil {
-		client = dial(l.cfg.URL, l.cfg.Timeout)
+		client = dial(l.cfg.URL, l.cfg.callTimeout())
 		l.dialed = client
 	}
 	s, err := store.New(client, store.Config{Prefix: l.cfg.Prefix, Algorithm: algorithmOf(l.cfg.Algorithm)})
@@ -87,7 +87,7 @@ func (l *Limiter) spec(ask run) actors.Spec[Config, Snapshot] {
 		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
 			return newMachine(params{
 				name: o.Name, origin: o.Time, now: o.Now, config: l.cfg, run: ask, seed: [2]uint64{rand.Uint64(), rand.Uint64()},
-				unfit: unfit(l.cfg.Client, l.cfg.Timeout),
+				unfit: unfit(l.cfg.Client, l.cfg.callTimeout()),
 			})
 		},
 	}

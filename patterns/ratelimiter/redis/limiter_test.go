@@ -177,6 +177,43 @@ func TestARedisThatHangsHoldsNobodyLongerThanTheTimeout(t *testing.T) {
 	})
 }
 
+// Whoever comes while a call hangs waits for that call and maybe for the next, which hangs
+// too, and no longer: not even those who do not fit into it.
+func TestARedisThatHangsHoldsNobodyInTheQueueLongerThanTheTimeout(t *testing.T) {
+	const timeout = 50 * time.Millisecond
+	for _, failures := range []int{1, 3, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShelf(10)
+			s.hangs = time.Hour
+			l := spawnOn(t, actorstest.NewRegistry(t), s, Config{Timeout: timeout, OnOutage: FailClosed, Failures: failures, MaxBatch: 7})
+			var callers sync.WaitGroup
+			for i := range 200 {
+				callers.Go(func() {
+					time.Sleep(time.Duration(i) * time.Millisecond)
+					began := time.Now()
+					ask := func() error { return l.Wait(t.Context(), "ann") }
+					if i%3 == 0 {
+						ask = func() error { _, err := l.Take(t.Context(), "ann", 1); return err }
+					}
+					if err := ask(); !errors.Is(err, ErrOutage) {
+						t.Errorf("after %d failures, caller %d got %v", failures, i, err)
+					}
+					if d := time.Since(began); d > timeout {
+						t.Errorf("after %d failures, caller %d was held for %v", failures, i, d)
+					}
+				})
+			}
+			callers.Wait()
+			s.set(func(s *shelf) { s.hangs = 0 })
+			time.Sleep(3 * time.Hour)
+			if !l.Allow("ann") {
+				t.Error("it does not come back")
+			}
+			snapshot(t, l)
+		})
+	}
+}
+
 func TestWhatIsWrongWithTheConfigurationNeverLetsPass(t *testing.T) {
 	for name, fault := range map[string]error{
 		"no permission":   &store.Fault{Class: store.NoPermission, Err: errors.New("NOPERM")},

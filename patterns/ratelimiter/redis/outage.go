@@ -15,6 +15,7 @@ import (
 // meanwhile. When that is charged, requests go there again.
 type outage struct {
 	breaker *circuitbreaker.Machine
+	hung    int // calls in a row without an answer in time
 	down    bool
 	since   patterns.Instant
 	retryAt patterns.Instant // while down; Never while a call is out, or not down
@@ -24,6 +25,14 @@ type outage struct {
 	share *ratelimiter.Machine // of this instance; made when first needed
 	owed  debts                // what passed without Redis
 }
+
+// maxHung is how many calls in a row without an answer in time are enough to give Redis up,
+// whatever Config.Failures says: a request that queues behind one of them goes with the
+// next, and whoever did not fit into that is decided on when it ends. So nobody waits for
+// more than the two, which have half of Config.Timeout each.
+const maxHung = 2
+
+func (c *Config) callTimeout() time.Duration { return c.Timeout / maxHung }
 
 // maxOwed is how many keys are known to owe something.
 const maxOwed = 10_000
@@ -37,6 +46,17 @@ func (o *outage) adopt(m *Machine) {
 	}
 	o.retryAt, o.owed = patterns.Never, newDebts()
 	o.breaker = circuitbreaker.NewMachine(circuitbreaker.Params{Name: m.name, Origin: m.origin, Now: m.hi, Config: c})
+}
+
+// give gives Redis up, with as many failures as that takes.
+func (o *outage) give(now patterns.Instant, failures int) {
+	for range failures {
+		if _, _, open := o.breaker.Refusal(); open {
+			return
+		}
+		d := o.breaker.Acquire(now, 0, nil)
+		o.breaker.Report(now, patterns.PermitID{Epoch: d.Epoch, ID: 0}, patterns.Failure, 0)
+	}
 }
 
 // enter takes the breaker's permit for a call.
@@ -60,6 +80,11 @@ func (m *Machine) judge(b *batch, err error) {
 	}
 	permit := patterns.PermitID{Epoch: o.breaker.Epoch(), ID: b.trial}
 	o.breaker.Report(m.hi, permit, outcome, m.hi.Sub(b.sent))
+	if hung := outcome == patterns.Failure && late(err); !hung {
+		o.hung = 0
+	} else if o.hung++; o.hung == maxHung && !o.down {
+		o.give(m.hi, m.cfg.Failures)
+	}
 	for range o.breaker.Drain() { // the limiter has events of its own
 	}
 	_, until, open := o.breaker.Refusal()

@@ -22,6 +22,7 @@ type twin struct {
 	debts   []entry // one of each key
 	passed  []entry // by this instance's part of the limit
 	row     int     // calls in a row that failed
+	mute    int     // calls in a row without an answer in time
 	down    bool
 	retryAt patterns.Instant
 	lost    int64 // given back in vain
@@ -131,21 +132,25 @@ func (w *twin) extras() (debts, back []entry) {
 	return debts, back
 }
 
-// fail is a call that failed: the limit is given up after so many in a row.
-func (w *twin) fail(now patterns.Instant, debts, back []entry) {
+// fail is a call that failed: the limit is given up after so many in a row, or two without an
+// answer in time.
+func (w *twin) fail(now patterns.Instant, late bool, debts, back []entry) {
 	for _, d := range debts {
 		w.owe(d)
 	}
 	for _, e := range back {
 		w.lost += e.n
 	}
-	if w.row++; w.down || w.row >= w.cfg.Failures {
+	if w.mute++; !late {
+		w.mute = 0
+	}
+	if w.row++; w.down || w.row >= w.cfg.Failures || w.mute == 2 {
 		w.down, w.retryAt = true, now.Add(w.cfg.RetryEvery)
 	}
 }
 
 func (w *twin) succeed(now patterns.Instant) {
-	w.row = 0
+	w.row, w.mute = 0, 0
 	if w.down {
 		w.retryAt = now
 		w.down = len(w.debts) > w.cfg.MaxBatch
@@ -262,10 +267,10 @@ func (p *pair) comeBack(t *rapid.T, how fate) {
 	}
 	switch how {
 	case failed, vanished:
-		p.fail(p.h.now, p.owing, p.home)
+		p.fail(p.h.now, how == vanished, p.owing, p.home)
 	case refused:
-		p.fail(p.h.now, p.owing, p.home)
-		p.row, p.down = 0, false // it is no outage: Redis lives, and lets nobody pass
+		p.fail(p.h.now, false, p.owing, p.home)
+		p.row, p.mute, p.down = 0, 0, false // it is no outage: Redis lives, and lets nobody pass
 	case answered:
 		p.succeed(p.h.now)
 	}
