@@ -27,10 +27,11 @@ var errDropped = errors.New("nethttp: the rest of the response was dropped when 
 // body is that of a response. The context of its request, and permits, live as long as it
 // does.
 type body struct {
-	length int64 // -1 if it is not known
-	keep   func(patterns.Guard) bool
-	unlink func() bool // from the caller's context
-	cancel context.CancelCauseFunc
+	length   int64 // -1 if it is not known
+	keep     func(patterns.Guard) bool
+	drainFor time.Duration
+	unlink   func() bool // from the caller's context
+	cancel   context.CancelCauseFunc
 
 	mu    sync.Mutex
 	inner io.ReadCloser
@@ -53,8 +54,8 @@ type upgraded struct {
 
 // newBody makes the body of response one. The request that is under way was sent with a
 // context that cancel ends, and goes on as long as ctx does.
-func newBody(ctx context.Context, response *http.Response, cancel context.CancelCauseFunc, keep func(patterns.Guard) bool) *body {
-	b := &body{inner: response.Body, length: response.ContentLength, keep: keep, cancel: cancel}
+func newBody(ctx context.Context, response *http.Response, cancel context.CancelCauseFunc, s *transportSettings) *body {
+	b := &body{inner: response.Body, length: response.ContentLength, keep: s.hold, drainFor: s.drainFor, cancel: cancel}
 	b.mu.Lock() // should ctx end at once
 	defer b.mu.Unlock()
 	b.unlink = context.AfterFunc(ctx, func() {
@@ -172,7 +173,7 @@ func (b *body) drain() {
 	var kept bytes.Buffer
 	err := errDropped
 	if b.length <= maxDrain {
-		slow := time.AfterFunc(drainFor, func() { b.cancel(errDropped) })
+		slow := time.AfterFunc(b.drainFor, func() { b.cancel(errDropped) })
 		_, err = io.Copy(&kept, io.LimitReader(b.inner, maxDrain))
 		if err == nil { // is that all?
 			var one [1]byte

@@ -147,7 +147,7 @@ func (e *errand) try(ctx context.Context) (*http.Response, error) {
 	if response.Body == nil || response.Body == http.NoBody {
 		return response, verdict
 	}
-	b = newBody(e.request.Context(), response, cancel, e.hold)
+	b = newBody(e.request.Context(), response, cancel, &e.transportSettings)
 	e.keep(b, verdict != nil)
 	return response, verdict
 }

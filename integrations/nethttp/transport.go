@@ -25,7 +25,7 @@ func Transport(base http.RoundTripper, g patterns.Guard, opts ...TransportOption
 
 // NewTransport is Transport for options that may be wrong. The error names every fault.
 func NewTransport(base http.RoundTripper, g patterns.Guard, opts ...TransportOption) (http.RoundTripper, error) {
-	s := transportSettings{idempotent: isIdempotent, hold: holds}
+	s := transportSettings{idempotent: isIdempotent, hold: holds, drainFor: drainFor}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&s)

@@ -397,7 +397,7 @@ func TestNoMoreConnectionsAreMadeThanWithoutGuards(t *testing.T) {
 		return s.conns.Load() - before
 	}
 	for name, c := range map[string]*http.Client{
-		"nothing": {Transport: wire(t)}, "a breaker": guarded(t, b), "a pipeline": guarded(t, g), "a room": guarded(t, room),
+		"nothing": {Transport: wire(t)}, "a breaker": guarded(t, b), "a pipeline": guarded(t, g, nethttp.Patient), "a room": guarded(t, room),
 	} {
 		if more := load(c); more != 0 {
 			t.Errorf("%s: %d more connections", name, more)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bulwark-go/bulwark/integrations/internal/precedence"
 	"github.com/bulwark-go/bulwark/patterns"
@@ -24,6 +25,7 @@ type transportSettings struct {
 	weight     func(*http.Request) int
 	send       string
 	servers    servers
+	drainFor   time.Duration // how long what nobody wants is read, so that its connection can be used again
 	faults     []error
 }
 
