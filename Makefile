@@ -66,9 +66,9 @@ allocs:
 	[ -z "$$pkgs" ] || go test -run Alloc $$pkgs 2>&1); done
 
 .PHONY: check
-check: ## formatting, vet, lint, architecture, tidiness: seconds, once the tools are built
+check: ## formatting, lint and vet, architecture, tidiness: seconds, once the tools are built
 	@echo 'format'; bad=$$($(TOOL) gofumpt -l .); [ -z "$$bad" ] || { echo "run make fmt:"; echo "$$bad"; exit 1; }
-	@for m in $(CODE); do echo "vet $$m"; (cd $$m && go vet ./...); done
+	@# The linter runs all of go vet's checks too.
 	@for m in $(CODE); do echo "lint $$m"; (cd $$m && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 	@echo 'architecture'; go test ./internal/archtest
 	@for m in $(MODULES); do echo "tidy $$m"; (cd $$m && go mod tidy -diff); done
