@@ -97,9 +97,20 @@ func stuck(ctx context.Context, guards *actors.Registry) error {
 	fmt.Println("with one of 200ms: the slowest takes", bucket(slowest(ctx, both, index{each: 10})))
 	s, _ := twice.Snapshot(ctx)
 	fmt.Printf("%d calls cost %d attempts; %d were answered by the extra one\n", s.Calls, s.Attempts, s.ExtraWon)
-	b, _ := breaker.Snapshot(ctx)
+	b := settled(ctx, breaker)
 	fmt.Printf("the breaker inside counted %d failures, and ignored %d that were cancelled\n", b.Failure, b.Ignored)
 	return nil
+}
+
+// settled waits for the losers, which report once they notice that they were cancelled.
+func settled(ctx context.Context, breaker *circuitbreaker.Breaker) circuitbreaker.Snapshot {
+	for {
+		b, ok := breaker.Snapshot(ctx)
+		if !ok || b.InFlight == 0 {
+			return b
+		}
+		_ = wait(ctx, time.Millisecond)
+	}
 }
 
 func slow(ctx context.Context, guards *actors.Registry) error {
