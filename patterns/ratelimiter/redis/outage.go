@@ -121,10 +121,9 @@ func ours(err error) bool {
 		}
 		return false
 	}
-	key, isKey := errors.AsType[*store.KeyError](err)
-	argument, isArgument := errors.AsType[*store.ArgumentError](err)
-	law, isLaw := errors.AsType[*store.LawError](err)
-	_, _, _ = key, argument, law
+	_, isKey := errors.AsType[*store.KeyError](err)
+	_, isArgument := errors.AsType[*store.ArgumentError](err)
+	_, isLaw := errors.AsType[*store.LawError](err)
 	return isKey || isArgument || isLaw
 }
 
