@@ -181,8 +181,9 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 		return
 	}
 	m.adopt(c)
+	m.decide()
+	m.said = m.plan.delay // ConfigChanged says so
 	m.follow()
-	m.said = m.plan.delay // and this says so
 	m.tell(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 }
 

@@ -123,6 +123,38 @@ func TestTheDelayForgetsByItself(t *testing.T) {
 	}
 }
 
+func TestADelayThatMovesIsToldOnceASecond(t *testing.T) {
+	m := newTestMachine(closely)
+	m.took(1, 50*ms)
+	if err := m.Operate(2, patterns.Operation{}); err != nil { // back to where it began, too soon to be told
+		t.Fatal(err)
+	}
+	var got []DelayChanged
+	for range 3 {
+		for e := range m.Drain() {
+			got = append(got, e.(DelayChanged))
+		}
+		if at := m.Wake(); at != patterns.Never {
+			m.Tick(at)
+		}
+	}
+	if len(got) != 2 || got[1].To != sec || got[1].At.Sub(got[0].At) != time.Second || m.Wake() != patterns.Never {
+		t.Errorf("%+v, and it wakes at %d", got, m.Wake())
+	}
+}
+
+func TestAReconfigureSaysWhatTheDelayIs(t *testing.T) {
+	m := newTestMachine(Config{Delay: sec})
+	m.Reconfigure(1, Config{Delay: 2 * sec})
+	m.Reconfigure(2, closely)
+	m.took(3, sec) // as it was told
+	for e := range m.Drain() {
+		if HasMoved(e) {
+			t.Errorf("%+v was told by the other event", e)
+		}
+	}
+}
+
 func TestWhatHappensOftenIsToldOnceASecond(t *testing.T) {
 	m := newTestMachine(Config{MaxLosers: 7})
 	for _, q := range []any{
@@ -139,6 +171,8 @@ func TestWhatHappensOftenIsToldOnceASecond(t *testing.T) {
 		m.Consult(1, q)
 	}
 	m.Tick(m.Wake())
+	m.Consult(m.hi, hedged{extra: true}) // nobody has won since
+	m.Tick(m.Wake())
 	var got []patterns.Event
 	for e := range m.Drain() {
 		got = append(got, e)
@@ -151,6 +185,7 @@ func TestWhatHappensOftenIsToldOnceASecond(t *testing.T) {
 		Hedged{"h", sec, 2, 2, at(1)},
 		Crowded{"h", 7, 1, at(1)},
 		LoserPanicked{"h", "c", 2, at(1)},
+		Hedged{"h", sec, 1, 0, at(2)},
 	}
 	if !slices.Equal(got, want) || m.Wake() != patterns.Never {
 		t.Errorf("%+v, and it wakes at %d", got, m.Wake())

@@ -329,6 +329,9 @@ func (p *pair) same(t *rapid.T) {
 	if want := fmt.Sprint(p.down, len(p.debts), p.without[0], p.without[1], p.lost); got != want {
 		t.Fatalf("down, owing, passed, refused, not returned: %s, want %s", got, want)
 	}
+	if at := p.h.m.outage.retryAt; p.down && p.h.flying == nil && at != p.retryAt {
+		t.Fatalf("it tries again at %d, want %d", at, p.retryAt)
+	}
 	if s.Down && p.h.flying == nil && s.Cause == "" {
 		t.Fatal("it is down for no cause")
 	}
