@@ -336,3 +336,28 @@ func (p *pair) same(t *rapid.T) {
 		t.Fatal("it is down for no cause")
 	}
 }
+
+// A call that fails while what passed without Redis is being charged is followed by the next
+// one after RetryEvery, as in any outage.
+func TestAChargeThatFailsIsTriedAgainInItsTime(t *testing.T) {
+	h := newHost(t, 8, Config{Failures: 2, MaxBatch: 1})
+	call := func(how fate) {
+		if !h.depart() {
+			t.Fatal("nothing was sent")
+		}
+		h.comeBack(how, false)
+	}
+	for range 2 {
+		h.ask("", 1)
+		call(failed)
+	}
+	for _, key := range []string{"a", "b", "c"} {
+		h.ask(key, 1) // passes, and is to be charged
+	}
+	h.pass(h.m.cfg.RetryEvery)
+	call(answered)
+	call(failed)
+	if at, want := h.m.outage.retryAt, h.now.Add(h.m.cfg.RetryEvery); at != want || !h.m.outage.down {
+		t.Errorf("it is tried again at %d, want %d; down: %v", at, want, h.m.outage.down)
+	}
+}
