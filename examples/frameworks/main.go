@@ -1,5 +1,6 @@
-// Frameworks puts one breaker in front of a handler in chi, gin, echo and fiber. You will see
-// that clients of all four are told the same, and that the health check is let through.
+// Frameworks puts a breaker in front of a handler that fails, in chi, gin, echo and fiber. You
+// will see that two failures are the framework's own, that clients of all four are then told
+// the same by the guard, and that the health check is let through.
 package main
 
 import (
@@ -48,6 +49,7 @@ func run(ctx context.Context, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	fmt.Println("The bank is down. After two failures nobody asks it for a minute, in whatever framework.")
 	for _, f := range []struct {
 		name string
 		make func(bank patterns.Guard) server
@@ -56,7 +58,7 @@ func run(ctx context.Context, log *zap.Logger) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(f.name)
+		fmt.Println("\n" + f.name)
 		if err := visit(ctx, f.make(bank)); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -146,6 +148,10 @@ func show(ctx context.Context, client *http.Client, url, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  %-8s %d, %s, come again in: %q\n", path, w.StatusCode, w.Header.Get("Content-Type"), w.Header.Get("Retry-After"))
+	line := fmt.Sprintf("  %-8s %s, %s", path, w.Status, w.Header.Get("Content-Type"))
+	if seconds := w.Header.Get("Retry-After"); seconds != "" {
+		line += "; come again in " + seconds + " s"
+	}
+	fmt.Println(line)
 	return w.Body.Close()
 }

@@ -66,7 +66,8 @@ type row struct {
 	patterns.Counts
 }
 
-const heading = "guard      pattern          in flight   limit  waiting  granted/s  refused/s  state"
+// Lines are for a terminal of 80 columns.
+const heading = "guard     pattern         running  limit waiting granted/s refused/s  state"
 
 // draw asks every guard how it is. Few callers ever look as often as this does.
 func (b *board) draw(s *screen, now time.Time, interval time.Duration) []string {
@@ -74,7 +75,7 @@ func (b *board) draw(s *screen, now time.Time, interval time.Duration) []string 
 	reached := r.backend.arrived.Load()
 	ended := len(r.results)
 	ok := r.count(isServed)
-	lines := []string{fmt.Sprintf("%5.1fs  %-8v orders %5d  served %5d  refused and failed %5d  reached the backend %5d",
+	lines := []string{fmt.Sprintf("%5.1fs  %-8v orders %5d  served %5d  refused, failed %5d  at the backend %5d",
 		now.Sub(r.plan.start()).Seconds(), r.plan.at(now), ended, ok, ended-ok, reached)}
 	if !s.live {
 		return append(lines, b.brief())
@@ -89,16 +90,18 @@ func (b *board) draw(s *screen, now time.Time, interval time.Duration) []string 
 		if refused > 0 {
 			colour = "33"
 		}
-		line := fmt.Sprintf("%-10s %-16s %9d %7s %8d %10.0f %10.0f  ", g.name, g.pattern, g.InFlight, g.limit, g.Waiting,
+		line := fmt.Sprintf("%-9s %-15s %7d %6s %7d %9.0f %9.0f  ", g.name, g.pattern, g.InFlight, g.limit, g.Waiting,
 			float64(g.Granted-old.Granted)/each, refused)
 		lines = append(lines, line+s.paint(colour, g.state))
 	}
-	return append(lines, "", fmt.Sprintf("events: %d produced, %d written, %d pending    reports: %d made, %d refused, %d running",
-		r.stream.produced.Load(), r.stream.written.Load(), r.stream.pending.Load(),
-		r.reports.made.Load(), r.reports.refused.Load(), r.reports.running.Load()), fmt.Sprintf(
-		"mail:   %d sent, %d dropped for others, %d refused as the mailer was away; it crashed %d times, and came back %d times",
-		r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load(), r.mail.back.Load()),
-		fmt.Sprintf("fleet:  3 processes share 100/s; Redis %v: %v were let through in a second, together %d", r.second.Redis, r.second.By, r.second.Together))
+	return append(lines, "",
+		fmt.Sprintf("events:  %d produced, %d written, %d pending",
+			r.stream.produced.Load(), r.stream.written.Load(), r.stream.pending.Load()),
+		fmt.Sprintf("reports: %d made, %d refused, %d running",
+			r.reports.made.Load(), r.reports.refused.Load(), r.reports.running.Load()),
+		fmt.Sprintf("mail:    %d sent, %d dropped, %d refused; mailer crashed %d times, back %d",
+			r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load(), r.mail.back.Load()),
+		r.fleetLine())
 }
 
 // brief is the table on one line, for what is no terminal.

@@ -1,9 +1,9 @@
 // Showcase runs a shop with a guard for every danger, and lets the dangers come: clients
 // that are faster than the backend, one that is greedy, an outage, CPU hogs, bursts of
 // heavy work, a producer that does not stop, a mailer that keeps crashing, and a Redis that
-// goes away while three processes share a limit through it. You will see a
-// live table of all guards; then what became of every order, and promises with what was measured. The exit status
-// is 0 if all of them held.
+// goes away while three processes share a limit through it. You will see a live table of all
+// guards; then what became of every order, and promises with what was measured. The exit
+// status is 0 if all of them held.
 package main
 
 import (

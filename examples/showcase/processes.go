@@ -23,6 +23,15 @@ func runFleet(ctx context.Context, p plan, s *screen, seconds chan<- fleet.Secon
 	return fleet.Run(ctx, fleet.Plan{Up: third, Down: third, Back: total - 2*third}, log, func(x fleet.Second) { seconds <- x })
 }
 
+// fleetLine is how the processes did in the last second.
+func (r *record) fleetLine() string {
+	line := fmt.Sprintf("fleet:   %d processes share %d/s", fleet.Processes, fleet.Limit.Count)
+	if len(r.second.By) == 0 {
+		return line
+	}
+	return line + fmt.Sprintf("; Redis %v, let through %v = %d", r.second.Redis, r.second.By, r.second.Together)
+}
+
 // fleetPromise is that the processes never got more than the limit together.
 func (r *record) fleetPromise() promise {
 	most := fleet.Most(r.fleet.Admissions, time.Second)

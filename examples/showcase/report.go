@@ -46,7 +46,7 @@ func (r *record) summary(out io.Writer) {
 		r.mail.asked.Load(), r.mail.sent.Load(), r.mail.dropped.Load(), r.mail.away.Load(), r.mail.failed.Load())
 	printf(out, "fleet    %d let through in 3 processes, at most %d in any second", len(r.fleet.Admissions), fleet.Most(r.fleet.Admissions, time.Second))
 	if r.fleet.Missing != nil {
-		printf(out, "; each kept a third of the limit: %v", r.fleet.Missing)
+		printf(out, "; each kept a third of the limit, as there is no redis-server: make redis installs it where it can")
 	}
 	printf(out, "\n\n")
 }

@@ -10,8 +10,15 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// wipe takes the terminal's cursor to the start of a line and clears from there on.
-const wipe = "\r\x1b[J"
+const (
+	// wipe takes the terminal's cursor to the start of a line and clears from there on.
+	wipe = "\r\x1b[J"
+
+	// A terminal that is too narrow cuts lines off in between. Wrapped ones would be more lines
+	// than show goes up.
+	cut  = "\x1b[?7l"
+	wrap = "\x1b[?7h"
+)
 
 // screen is where the table goes: some lines that are written over and over if it is a
 // terminal, or else one after the other.
@@ -39,7 +46,7 @@ func (s *screen) show(lines []string) {
 		text = "\x1b[" + strconv.Itoa(s.up) + "A"
 	}
 	s.up = len(lines)
-	s.write(text + wipe + strings.Join(append(lines, ""), "\n"))
+	s.write(text + wipe + cut + strings.Join(append(lines, ""), "\n") + wrap)
 }
 
 // print shows line for good.

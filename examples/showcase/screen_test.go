@@ -12,7 +12,7 @@ func TestOnATerminalTheTableIsDrawnOverItself(t *testing.T) {
 	s.show([]string{"a", "b"})
 	s.show([]string{"c"})
 	s.show(nil)
-	if got, want := out.String(), wipe+"a\nb\n"+"\x1b[2A"+wipe+"c\n"+"\x1b[1A"+wipe; got != want {
+	if got, want := out.String(), wipe+cut+"a\nb\n"+wrap+"\x1b[2A"+wipe+cut+"c\n"+wrap+"\x1b[1A"+wipe+cut+wrap; got != want {
 		t.Errorf("wrote %q, want %q", got, want)
 	}
 }
