@@ -119,6 +119,10 @@ func TestAPriorityIsNoMoreThanAClientMayClaim(t *testing.T) {
 	rules := nethttp.Priority(nethttp.Priorities{
 		Header: "X-Priority", Caps: []nethttp.Cap{{From: []string{"10.0.0.0/8"}, Most: patterns.Critical}},
 	})
+	rfc := nethttp.TrustProxies(nethttp.Proxies{Trusted: []string{"127.0.0.0/8", "10.0.0.0/8"}, Header: nethttp.Forwarded})
+	proxy := nethttp.Priority(nethttp.Priorities{
+		Header: "X-Priority", Caps: []nethttp.Cap{{From: []string{"127.0.0.0/8", "10.0.0.0/8"}, Most: patterns.Critical}},
+	})
 	for _, c := range []struct {
 		name    string
 		opts    []nethttp.Option
@@ -126,6 +130,10 @@ func TestAPriorityIsNoMoreThanAClientMayClaim(t *testing.T) {
 		want    patterns.Priority
 		known   bool
 	}{
+		{"the proxy itself", []nethttp.Option{proxy, rfc}, []string{"X-Priority", "critical"}, patterns.Critical, true},
+		{"who cannot be read is not the proxy", []nethttp.Option{proxy, rfc}, []string{"X-Priority", "critical", "Forwarded", `for=", for=203.0.113.9`}, patterns.Normal, true},
+		{"nor who is hidden", []nethttp.Option{proxy, rfc}, []string{"X-Priority", "critical", "Forwarded", "for=_hidden, for=10.0.0.1"}, patterns.Normal, true},
+		{"two claims", []nethttp.Option{rules, trust}, []string{"X-Priority", "low", "X-Priority", "critical", "X-Forwarded-For", "10.0.0.1"}, patterns.Low, true},
 		{"not configured", nil, []string{"X-Priority", "critical"}, patterns.Normal, false},
 		{"a stranger", []nethttp.Option{rules, trust}, []string{"X-Priority", "critical", "X-Forwarded-For", "203.0.113.9"}, patterns.Normal, true},
 		{"who claims to be a friend", []nethttp.Option{rules, trust}, []string{"X-Priority", "critical", "X-Forwarded-For", "10.0.0.1, 203.0.113.9"}, patterns.Normal, true},

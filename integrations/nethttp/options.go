@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 
@@ -191,7 +192,11 @@ func (e *entrance) ask(w http.ResponseWriter, r *http.Request, q *patterns.Reque
 		q.Priority, _ = precedence.From(r.Context())
 		return r
 	}
-	q.Priority = e.priority.Of(r.Header.Get(name), e.clients.Of(r.RemoteAddr, r.Header))
+	var from netip.Addr
+	if e.priority.Capped() {
+		from = e.clients.Of(r.RemoteAddr, r.Header)
+	}
+	q.Priority = e.priority.Of(r.Header.Get(name), from)
 	return r.WithContext(precedence.With(r.Context(), q.Priority))
 }
 

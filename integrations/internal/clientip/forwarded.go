@@ -2,15 +2,26 @@ package clientip
 
 import "strings"
 
+// unknown is what an element has after for= that does not say.
+const unknown = "unknown"
+
+// maxForwarded is how many bytes of Forwarded headers are read: enough for maxHops that say all
+// there is to say. A client that sends more is nobody.
+const maxForwarded = 8 << 10
+
 // forwardedFor iterates over what the elements of Forwarded headers say after for=, the last
-// first; an element without it counts as "". If any header is malformed there is none:
-// somebody may have opened a quotation for the next proxy to write into.
-func forwardedFor(values []string) func(func(string) bool) {
+// first; "" is an element that is empty. None of it is worth anything if any header is
+// malformed: somebody may have opened a quotation for the next proxy to write into.
+func forwardedFor(values []string) (last func(func(string) bool), ok bool) {
 	var all []string
+	left := maxForwarded
 	for _, v := range values {
+		if left -= len(v); left < 0 {
+			return nil, false
+		}
 		elements, ok := elementsOf(v)
 		if !ok {
-			return func(func(string) bool) {}
+			return nil, false
 		}
 		all = append(all, elements...)
 	}
@@ -20,16 +31,19 @@ func forwardedFor(values []string) func(func(string) bool) {
 				return
 			}
 		}
-	}
+	}, true
 }
 
 // elementsOf reads a Forwarded header (RFC 7239, section 4).
 func elementsOf(s string) (elements []string, ok bool) {
-	current, seen := "", false
+	current, seen := "", false // what it says after for=, and whether it does
 	for {
 		s = strings.TrimLeft(s, " \t")
 		name, rest := token(s)
 		if name != "" {
+			if current == "" {
+				current = unknown
+			}
 			if !strings.HasPrefix(rest, "=") {
 				return nil, false
 			}
@@ -41,7 +55,9 @@ func elementsOf(s string) (elements []string, ok bool) {
 				if seen {
 					return nil, false
 				}
-				current, seen = value, true
+				if seen = true; value != "" {
+					current = value
+				}
 			}
 			rest = after
 		}

@@ -25,8 +25,10 @@ type Source interface {
 }
 
 // Of returns the address of the client whose request came from peer, a host with or without a
-// port, with that header. It is invalid if the peer has no address, and nobody who is trusted
-// says more. An IPv4 address in IPv6 form is given as IPv4, and zones are dropped.
+// port, with that header. It is invalid if nobody knows: the peer has no address, or a proxy
+// passes on what is none. A proxy is the client only of requests for which it names nobody:
+// else whoever is behind it could be taken for it, and have what it may. An IPv4 address in
+// IPv6 form is given as IPv4, and zones are dropped.
 func (r *Resolver) Of(peer string, h Source) netip.Addr {
 	client, ok := parse(peer)
 	if len(r.trusted) == 0 && !r.unix || !r.trusts(client, ok) {
@@ -35,14 +37,20 @@ func (r *Resolver) Of(peer string, h Source) netip.Addr {
 	values := h.Values(r.name)
 	switch r.header {
 	case RealIP:
-		if len(values) == 1 {
-			if a, ok := parse(values[0]); ok {
-				return a
-			}
+		switch len(values) {
+		case 0:
+			return client
+		case 1:
+			a, _ := parse(values[0])
+			return a
 		}
-		return client
+		return netip.Addr{} // which of them did the proxy write?
 	case Forwarded:
-		return r.last(client, forwardedFor(values))
+		hops, ok := forwardedFor(values)
+		if !ok {
+			return netip.Addr{}
+		}
+		return r.last(client, hops)
 	}
 	return r.last(client, backwards(values))
 }
@@ -55,14 +63,20 @@ func (r *Resolver) trusts(hop netip.Addr, known bool) bool {
 	return slices.ContainsFunc(r.trusted, func(p netip.Prefix) bool { return p.Contains(hop) })
 }
 
-// last follows the hops, the nearest first, as far as they are trusted. An entry that is no
-// address ends it: then the client is whoever wrote that, as far as anybody knows.
+// last follows the hops, the nearest first, as far as they are trusted. Entries that are empty
+// are none (RFC 9110, section 5.6.1).
 func (r *Resolver) last(client netip.Addr, hops func(func(string) bool)) netip.Addr {
 	n := 0
 	for hop := range hops {
 		a, ok := parse(hop)
-		if n++; !ok || n > maxHops {
-			break
+		n++
+		switch {
+		case n > maxHops:
+			return netip.Addr{}
+		case strings.Trim(hop, " \t") == "":
+			continue
+		case !ok:
+			return netip.Addr{}
 		}
 		if client = a; !r.trusts(a, true) {
 			break
@@ -89,11 +103,15 @@ func backwards(lists []string) func(func(string) bool) {
 	}
 }
 
-// parse reads an address, with or without a port, an IPv6 one with or without brackets.
+// parse reads an address, with or without a port, an IPv6 one with or without brackets. A port
+// may be a name (RFC 7239, section 6).
 func parse(text string) (a netip.Addr, ok bool) {
 	text = strings.Trim(text, " \t")
 	if len(text) > 64 { // no address is as long
 		return a, false
+	}
+	if colon := strings.IndexByte(text, '_') - 1; colon > 0 && text[colon] == ':' && isPort(text[colon+2:]) {
+		text = text[:colon]
 	}
 	a, err := netip.ParseAddr(text)
 	if err != nil {
@@ -111,6 +129,13 @@ func parse(text string) (a netip.Addr, ok bool) {
 		}
 	}
 	return a.Unmap().WithZone(""), true
+}
+
+// isPort reports whether s is the name of a port, after its underscore.
+func isPort(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '.' && r != '_' && r != '-'
+	}) < 0
 }
 
 // Key is a as a key of limits: an IPv4 address as it is, and of an IPv6 address its /64,
