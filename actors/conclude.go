@@ -115,6 +115,7 @@ func (s *shell) carryOut(c *call, d patterns.Decision) {
 // carryOutInLine is carryOut for one that has a place in the queue.
 func (s *shell) carryOutInLine(c *call, d patterns.Decision) {
 	c.errand = 0
+	key := c.request.Key // once answered, c is another's
 	switch d.Verdict {
 	case patterns.Wait:
 		s.serving = nil
@@ -134,7 +135,7 @@ func (s *shell) carryOutInLine(c *call, d patterns.Decision) {
 		s.turnAway(c, d.Err)
 	}
 	if s.waiters.order == patterns.Keyed {
-		s.pumpKey(c.request.Key)
+		s.pumpKey(key)
 		return
 	}
 	s.pump()

@@ -32,8 +32,10 @@ type errands struct {
 	out      *trip        // under way
 	home     []*trip      // that are back, the oldest first
 	spare    []*trip
-	lost     int  // that are out beyond their time
-	carrying bool // there is somebody who sends what there is to send
+	lost     int           // that are out beyond their time
+	carrying bool          // there is somebody who sends what there is to send
+	resting  bool          // there is somebody who could
+	rouse    chan struct{} // to whom
 	alarm    patterns.Instant
 	unload   func() // shell.unload, built once
 }
@@ -62,7 +64,7 @@ const errandAlarm = ^uint64(0)
 
 func newErrands(s *shell, r Referrer) *errands {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &errands{referrer: r, context: ctx, end: cancel, alarm: patterns.Never, unload: s.unload}
+	return &errands{referrer: r, context: ctx, end: cancel, rouse: make(chan struct{}, 1), alarm: patterns.Never, unload: s.unload}
 }
 
 // refer has c wait for an answer from elsewhere. One that waits in the queue keeps its
@@ -172,17 +174,35 @@ func (s *shell) send() {
 		return
 	}
 	e.carrying = true
+	if e.resting {
+		e.resting = false
+		e.rouse <- struct{}{} // there is room: it was empty when the rest began
+		return
+	}
 	go s.carry()
 }
 
-// carry sends errands, one after the other, as long as there is something to send. It runs
-// on a goroutine of its own.
+// carry sends errands, one after the other, and rests when there are none. It runs on a
+// goroutine of its own, which stays: the stack of a new one has to grow at every errand, by
+// as much time as all the rest of it takes.
 func (s *shell) carry() {
 	var t *trip
+	var rest bool
 	c := newCall().(*call)
-	load := func() { t = s.load(t) }
-	for s.inTurn(c, load) && t != nil {
-		t.err = s.bear(t)
+	load := func() { t, rest = s.load(t) }
+	for s.inTurn(c, load) {
+		switch {
+		case t != nil:
+			t.err = s.bear(t)
+			continue
+		case !rest:
+			return
+		}
+		select {
+		case <-s.errands.rouse:
+		case <-s.errands.context.Done():
+			return
+		}
 	}
 }
 
@@ -230,14 +250,16 @@ type expiring struct {
 func (x expiring) Deadline() (time.Time, bool) { return x.at, true }
 
 // load takes back the trip that has come home, if any, and returns the next one, or nil.
-func (s *shell) load(back *trip) (next *trip) {
+// With none, whoever carries is to rest, unless somebody else carries on.
+func (s *shell) load(back *trip) (next *trip, rest bool) {
 	e := s.errands
 	switch {
 	case back == nil:
 	case back.lost:
 		back.lost = false // should this panic, it is counted once
-		if e.lost--; e.carrying {
-			return nil // somebody else carries on
+		if e.lost--; e.carrying || e.resting {
+			s.send()
+			return nil, false
 		}
 		e.carrying = true
 	case e.out == back:
@@ -245,7 +267,7 @@ func (s *shell) load(back *trip) (next *trip) {
 	}
 	if next = s.depart(); next != nil && len(e.home) > 0 {
 		go s.tell(e.unload) // it is to be under way first
-		return next
+		return next, false
 	}
 	if next == nil {
 		s.unload()
@@ -254,7 +276,8 @@ func (s *shell) load(back *trip) (next *trip) {
 	if e.carrying = next != nil; next == nil && s.closing {
 		s.checkDrained()
 	}
-	return next
+	e.resting = next == nil
+	return next, e.resting
 }
 
 // takeHome ends the trip under way.

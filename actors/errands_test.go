@@ -102,6 +102,42 @@ func TestWhoLeavesBeforeTheAnswerGivesBackWhatItTook(t *testing.T) {
 	}
 }
 
+func TestAWaiterWhoLeavesWhileItIsAskedForAgainIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, trips := farOffice(1)
+		m := newBranch(o)
+		m.bench = newBench(9)
+		g := spawnBranch(t, actorstest.NewRegistry(t), m)
+		first, err := g.AcquireFor(t.Context(), patterns.Request{Key: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := g.AcquireFor(ctx, patterns.Request{Key: "k"}); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want that it left", err)
+			}
+		})
+		time.Sleep(150 * time.Millisecond) // it was told to wait
+		first.Release()
+		time.Sleep(50 * time.Millisecond) // and is being asked for again
+		stillness()
+		if len(*trips) != 3 {
+			t.Fatalf("errands of %v, want a third under way", *trips)
+		}
+		cancel()
+		wg.Wait()
+		if s := g.snapshot(t); s.Waiting != 0 || s.Cancelled != 1 {
+			t.Errorf("%d wait and %d left, want 0 and 1", s.Waiting, s.Cancelled)
+		}
+		time.Sleep(time.Second)
+		if g.snapshot(t); o.left("k", 0) != 1 {
+			t.Errorf("%d are left, want 1", o.left("k", 0))
+		}
+	})
+}
+
 func TestAnErrandThatIsLateHoldsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &office{stock: map[string]int{"k": 10}}

@@ -177,12 +177,11 @@ func (s *shell) serve(c *call) bool {
 }
 
 func (s *shell) leaveQueue(c *call) bool {
+	stoodBy := s.recall(c) // first: it matters whether c has a place
 	if !s.waiters.remove(c) {
-		return c.errand != 0 && s.recall(c)
+		return stoodBy
 	}
-	if c.waitSequence = 0; c.errand != 0 {
-		s.recall(c)
-	}
+	c.waitSequence = 0
 	if c.holder != nil {
 		delete(c.holder.waiting, c)
 	}
