@@ -52,8 +52,14 @@ func of(r ratelimiter.Rate, limit, remaining int64, reset time.Duration) (State,
 	if r == (ratelimiter.Rate{}) {
 		return State{}, false
 	}
-	return State{Limit: limit, Remaining: max(0, remaining), Reset: seconds(reset), Window: window(r, limit)}, true
+	return State{Limit: whole(limit), Remaining: whole(remaining), Reset: whole(seconds(reset)), Window: whole(window(r, limit))}, true
 }
+
+// most is the largest integer that structured fields have (RFC 9651, section 3.3.1).
+const most = 999_999_999_999_999
+
+// whole is v as such an integer; nothing here is negative.
+func whole(v int64) int64 { return min(max(0, v), most) }
 
 // window is how long r takes to let limit pass, in seconds, rounded up.
 func window(r ratelimiter.Rate, limit int64) int64 {
@@ -65,7 +71,7 @@ func window(r ratelimiter.Rate, limit int64) int64 {
 		return math.MaxInt64
 	}
 	d, _ := bits.Div64(high, low, uint64(r.Count))
-	return max(1, int64((d+uint64(time.Second)-1)/uint64(time.Second)))
+	return int64((max(1, d)-1)/uint64(time.Second)) + 1
 }
 
 func seconds(d time.Duration) int64 {

@@ -1,6 +1,8 @@
 package quota
 
 import (
+	"math"
+	"regexp"
 	"testing"
 	"time"
 
@@ -33,6 +35,16 @@ func TestAnAnswerIsToldInSeconds(t *testing.T) {
 			ratelimiter.Answer{Rate: ratelimiter.Rate{Count: 1_000_000_000_000, Per: 366 * 24 * time.Hour, Burst: 1_000_000_000_000}, Limit: 1_000_000_000_000, Remaining: 7},
 			`"api";q=1000000000000;w=31622400`, `"api";r=7;t=0`,
 		},
+		{
+			"one that is too large to be told",
+			ratelimiter.Answer{Rate: ratelimiter.Rate{Count: 1, Per: 366 * 24 * time.Hour}, Limit: 1 << 62, Remaining: 1 << 62, ResetAfter: 1<<63 - 1},
+			`"api";q=999999999999999;w=999999999999999`, `"api";r=999999999999999;t=9223372037`,
+		},
+		{
+			"nonsense",
+			ratelimiter.Answer{Rate: ratelimiter.Rate{Count: -1, Per: -1}, Limit: -5, Remaining: -6, ResetAfter: -7},
+			`"api";q=0`, `"api";r=0;t=0`,
+		},
 	} {
 		s, ok := Of(c.answer)
 		if p, r := s.Policy(Quote("api")), s.State(Quote("api")); !ok || p != c.policy || r != c.state {
@@ -64,4 +76,23 @@ func TestANameCannotBecomeAnotherHeader(t *testing.T) {
 			t.Errorf("%q: got %s", name, got)
 		}
 	}
+}
+
+func FuzzWhatIsToldIsAStructuredField(f *testing.F) {
+	f.Add("api", int64(5), int64(4), int64(time.Second), int64(10), int64(time.Minute))
+	f.Add("a\"\r\nX: \\\x00\xff\u00e9\x7f", int64(math.MaxInt64), int64(math.MinInt64), int64(math.MaxInt64), int64(1), int64(math.MaxInt64))
+	f.Add("", int64(-1), int64(-1), int64(-1), int64(0), int64(0))
+	f.Fuzz(func(t *testing.T, name string, limit, remaining, reset, count, per int64) {
+		s, ok := Of(ratelimiter.Answer{Rate: ratelimiter.Rate{Count: count, Per: time.Duration(per)}, Limit: limit, Remaining: remaining, ResetAfter: time.Duration(reset)})
+		if !ok {
+			return
+		}
+		// A string of printable ASCII, then parameters that are integers of at most 15 digits.
+		field := regexp.MustCompile(`^"([ !#-\[\]-~]|\\["\\])*"(;[a-z]=[0-9]{1,15}){1,2}$`)
+		for _, v := range []string{s.Policy(Quote(name)), s.State(Quote(name))} {
+			if !field.MatchString(v) {
+				t.Errorf("%q: %q", name, v)
+			}
+		}
+	})
 }
