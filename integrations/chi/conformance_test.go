@@ -39,21 +39,32 @@ func TestTheMiddlewareConformsBehindChi(t *testing.T) {
 			if s.Recovery == conformance.Outside {
 				router.Use(middleware.Recoverer)
 			}
+			if s.Loose {
+				router.Use(middleware.CleanPath, middleware.StripSlashes)
+			}
 			router.Use(chain(s.Everywhere)...)
-			for _, r := range s.Routes {
-				guards := chain(r.Guards)
-				if s.Recovery == conformance.Inside {
-					guards = append(guards, middleware.Recoverer)
+			handle(router, s.Recovery, s.Routes)
+			for _, g := range s.Groups {
+				fill := func(r chi.Router) {
+					r.Use(chain(g.Guards)...)
+					handle(r, s.Recovery, g.Routes)
 				}
-				router.With(guards...).HandleFunc(r.Path, func(w http.ResponseWriter, q *http.Request) {
-					if err := r.Handler(conformance.Plain{W: w, R: q}); err != nil {
-						w.WriteHeader(http.StatusInternalServerError)
-					}
-				})
+				if g.Mounted {
+					sub := chi.NewRouter()
+					fill(sub)
+					router.Mount(g.Prefix, sub)
+					continue
+				}
+				router.Route(g.Prefix, fill)
 			}
 			return conformance.ServeHTTP(t, router)
 		},
 		Param: "{id}",
+		New: func(g patterns.Guard) error {
+			_, err := nethttp.New(g)
+			return err
+		},
+		Unrouted: true,
 		Fallback: func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard {
 			g, err := fallback.Spawn(guards, "instead", fallback.Config[http.Handler]{
 				Steps: fallback.Chain(fallback.Value[http.Handler](http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -67,6 +78,20 @@ func TestTheMiddlewareConformsBehindChi(t *testing.T) {
 			return g
 		},
 	})
+}
+
+func handle(router chi.Router, where conformance.Recovery, routes []conformance.Route) {
+	for _, r := range routes {
+		guards := chain(r.Guards)
+		if where == conformance.Inside {
+			guards = append(guards, middleware.Recoverer)
+		}
+		router.With(guards...).HandleFunc(r.Path, func(w http.ResponseWriter, q *http.Request) {
+			if err := r.Handler(conformance.Plain{W: w, R: q}); err != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		})
+	}
 }
 
 func chain(guards []conformance.Guard) (all []func(http.Handler) http.Handler) {

@@ -31,19 +31,21 @@ func TestTheMiddlewareConforms(t *testing.T) {
 			if s.Recovery == conformance.Outside {
 				e.Use(middleware.Recover())
 			}
+			if s.Loose {
+				e.Pre(middleware.RemoveTrailingSlash())
+			}
 			e.Use(chain(s.Everywhere)...)
-			for _, r := range s.Routes {
-				guards := chain(r.Guards)
-				if s.Recovery == conformance.Inside {
-					guards = append(guards, middleware.Recover())
-				}
-				e.Any(r.Path, func(c echo.Context) error {
-					return r.Handler(exchange{conformance.Plain{W: c.Response(), R: c.Request()}, c})
-				}, guards...)
+			handle(e.Group(""), s.Recovery, s.Routes)
+			for _, g := range s.Groups { // echo mounts nothing
+				handle(e.Group(g.Prefix, chain(g.Guards)...), s.Recovery, g.Routes)
 			}
 			return conformance.ServeHTTP(t, e)
 		},
 		Param: ":id",
+		New: func(g patterns.Guard) error {
+			_, err := echoguard.New(g)
+			return err
+		},
 		Fallback: func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard {
 			g, err := fallback.Spawn(guards, "instead", fallback.Config[http.Handler]{
 				Steps: fallback.Chain(fallback.Value(echoguard.Handler(func(c echo.Context) error { return c.String(status, text) }))),
@@ -55,6 +57,18 @@ func TestTheMiddlewareConforms(t *testing.T) {
 		},
 		CallsOnce: true,
 	})
+}
+
+func handle(to *echo.Group, where conformance.Recovery, routes []conformance.Route) {
+	for _, r := range routes {
+		guards := chain(r.Guards)
+		if where == conformance.Inside {
+			guards = append(guards, middleware.Recover())
+		}
+		to.Any(r.Path, func(c echo.Context) error {
+			return r.Handler(exchange{conformance.Plain{W: c.Response(), R: c.Request()}, c})
+		}, guards...)
+	}
 }
 
 func chain(guards []conformance.Guard) (all []echo.MiddlewareFunc) {

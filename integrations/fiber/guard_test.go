@@ -25,6 +25,10 @@ func TestTheMiddlewareConforms(t *testing.T) {
 	conformance.Run(t, conformance.Framework{
 		Serve: serve,
 		Param: ":id",
+		New: func(g patterns.Guard) error {
+			_, err := fiberguard.New(g)
+			return err
+		},
 		Fallback: func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard {
 			g, err := fallback.Spawn(guards, "instead", fallback.Config[fiberguard.Answer]{
 				Steps: fallback.Chain(fallback.Value(fiberguard.Handler(func(c fiber.Ctx) error { return c.Status(status).SendString(text) }))),
@@ -35,6 +39,7 @@ func TestTheMiddlewareConforms(t *testing.T) {
 			return g
 		},
 		Leaves:    leaves(),
+		Unrouted:  true,
 		Blind:     true,
 		CallsOnce: true,
 		Waits:     true,
@@ -56,20 +61,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leaves()...) }
 
 func serve(t testing.TB, s conformance.Spec) (string, func()) {
 	t.Helper()
-	app := fiber.New()
+	app := fiber.New(fiber.Config{UnescapePath: s.Loose, CaseSensitive: !s.Loose})
 	if s.Recovery == conformance.Outside {
 		app.Use(recoverer.New())
 	}
 	for _, h := range chain(s.Everywhere) {
 		app.Use(h)
 	}
-	for _, r := range s.Routes {
-		guards := chain(r.Guards)
-		if s.Recovery == conformance.Inside {
-			guards = append(guards, recoverer.New())
+	handle(app, s.Recovery, s.Routes)
+	for _, g := range s.Groups {
+		if !g.Mounted {
+			handle(app.Group(g.Prefix, chain(g.Guards)...), s.Recovery, g.Routes)
+			continue
 		}
-		guards = append(guards, func(c fiber.Ctx) error { return r.Handler(exchange{c}) })
-		app.All(r.Path, guards[0], guards[1:]...)
+		sub := fiber.New()
+		for _, h := range chain(g.Guards) {
+			sub.Use(h)
+		}
+		handle(sub, s.Recovery, g.Routes)
+		app.Use(g.Prefix, sub)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,6 +94,17 @@ func serve(t testing.TB, s conformance.Spec) (string, func()) {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func handle(to fiber.Router, where conformance.Recovery, routes []conformance.Route) {
+	for _, r := range routes {
+		guards := chain(r.Guards)
+		if where == conformance.Inside {
+			guards = append(guards, recoverer.New())
+		}
+		guards = append(guards, func(c fiber.Ctx) error { return r.Handler(exchange{c}) })
+		to.All(r.Path, guards[0], guards[1:]...)
 	}
 }
 

@@ -32,21 +32,19 @@ func TestTheMiddlewareConforms(t *testing.T) {
 			if s.Recovery == conformance.Outside {
 				e.Use(gin.Recovery())
 			}
+			e.RedirectFixedPath, e.RemoveExtraSlash, e.UseRawPath = s.Loose, s.Loose, s.Loose
 			e.Use(middleware(s.Everywhere)...)
-			for _, r := range s.Routes {
-				chain := middleware(r.Guards)
-				if s.Recovery == conformance.Inside {
-					chain = append(chain, gin.Recovery())
-				}
-				e.Any(r.Path, append(chain, func(c *gin.Context) {
-					if err := r.Handler(exchange{conformance.Plain{W: c.Writer, R: c.Request}, c}); err != nil {
-						_ = c.AbortWithError(http.StatusInternalServerError, err)
-					}
-				})...)
+			handle(e, s.Recovery, s.Routes)
+			for _, g := range s.Groups { // gin mounts nothing
+				handle(e.Group(g.Prefix, middleware(g.Guards)...), s.Recovery, g.Routes)
 			}
 			return conformance.ServeHTTP(t, e)
 		},
 		Param: ":id",
+		New: func(g patterns.Guard) error {
+			_, err := ginguard.New(g)
+			return err
+		},
 		Fallback: func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard {
 			g, err := fallback.Spawn(guards, "instead", fallback.Config[http.Handler]{
 				Steps: fallback.Chain(fallback.Value(ginguard.Handler(func(c *gin.Context) { c.String(status, text) }))),
@@ -58,6 +56,20 @@ func TestTheMiddlewareConforms(t *testing.T) {
 		},
 		CallsOnce: true,
 	})
+}
+
+func handle(to gin.IRoutes, where conformance.Recovery, routes []conformance.Route) {
+	for _, r := range routes {
+		chain := middleware(r.Guards)
+		if where == conformance.Inside {
+			chain = append(chain, gin.Recovery())
+		}
+		to.Any(r.Path, append(chain, func(c *gin.Context) {
+			if err := r.Handler(exchange{conformance.Plain{W: c.Writer, R: c.Request}, c}); err != nil {
+				_ = c.AbortWithError(http.StatusInternalServerError, err)
+			}
+		})...)
+	}
 }
 
 func middleware(guards []conformance.Guard) (chain []gin.HandlerFunc) {

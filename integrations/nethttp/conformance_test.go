@@ -16,16 +16,20 @@ func TestTheMiddlewareConforms(t *testing.T) {
 	conformance.Run(t, conformance.Framework{
 		Serve: func(t testing.TB, s conformance.Spec) (string, func()) {
 			mux := http.NewServeMux()
-			for _, r := range s.Routes {
-				mux.Handle(r.Path, around(s.Recovery, r.Guards, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-					if err := r.Handler(conformance.Plain{W: w, R: q}); err != nil {
-						w.WriteHeader(http.StatusInternalServerError)
-					}
-				})))
+			handle(mux, "", s.Recovery, s.Routes)
+			for _, g := range s.Groups {
+				sub := http.NewServeMux()
+				handle(sub, g.Prefix, s.Recovery, g.Routes)
+				mux.Handle(g.Prefix+"/", around(s.Recovery, g.Guards, sub))
 			}
 			return conformance.ServeHTTP(t, around(s.Recovery, s.Everywhere, mux))
 		},
 		Param: "{id}",
+		New: func(g patterns.Guard) error {
+			_, err := nethttp.New(g)
+			return err
+		},
+		Unrouted: true,
 		Fallback: func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard {
 			return must[*fallback.Fallback[http.Handler]](t)(fallback.Spawn(guards, "instead", fallback.Config[http.Handler]{
 				Steps: fallback.Chain(fallback.Value[http.Handler](http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -35,6 +39,16 @@ func TestTheMiddlewareConforms(t *testing.T) {
 			}))
 		},
 	})
+}
+
+func handle(mux *http.ServeMux, prefix string, where conformance.Recovery, routes []conformance.Route) {
+	for _, r := range routes {
+		mux.Handle(prefix+r.Path, around(where, r.Guards, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if err := r.Handler(conformance.Plain{W: w, R: q}); err != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		})))
+	}
 }
 
 // around puts h behind guards, the outermost of which is the first, and recovers from panics.

@@ -152,6 +152,16 @@ var bodies = []named{
 	}},
 }
 
+// raw is the status of what is sent, and everything that comes after.
+func (c *check) raw(text string) (status, rest string) {
+	c.Helper()
+	w := c.dial(text)
+	defer func() { _ = w.Close() }()
+	status = w.status()
+	all, _ := io.ReadAll(w.r) // a server may cut what it does not like
+	return status, string(all)
+}
+
 // quietly is the status of what is sent, or "" if the server hangs up.
 func (c *check) quietly(text string) string {
 	c.Helper()

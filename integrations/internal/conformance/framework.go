@@ -26,6 +26,9 @@ type Framework struct {
 	// Param is the last part of a route that is anything.
 	Param string
 
+	// New returns why there cannot be middleware of a guard.
+	New func(g patterns.Guard) error
+
 	// Fallback spawns a fallback whose value is a native handler of the framework.
 	Fallback func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard
 
@@ -36,8 +39,10 @@ type Framework struct {
 
 	// Blind: a handler does not learn that its client has left, nor does the guard.
 	Blind bool
-	// CallsOnce: handlers are called once, also by a retry.
+	// CallsOnce: handlers are called once, also by a retry, and there are no hedges.
 	CallsOnce bool
+	// Unrouted: middleware of the whole program knows no routes.
+	Unrouted bool
 	// Waits: a client whose handler was abandoned has its answer only when that returns.
 	Waits bool
 	// Lenient: some malformed requests are served like any other.
@@ -53,6 +58,19 @@ type Spec struct {
 	Everywhere []Guard
 	// Recovery says where the framework's own recovery from panics is.
 	Recovery Recovery
+	// Groups are more routes.
+	Groups []Group
+	// Loose: the router takes every spelling of a path that it can be told to take.
+	Loose bool
+}
+
+// Group is routes that have the first part of their path in common, and guards.
+type Group struct {
+	Prefix string
+	Guards []Guard // of all routes, the outermost first
+	Routes []Route // their paths are what comes after the prefix
+	// Mounted: it is a router of its own, if the framework has such.
+	Mounted bool
 }
 
 // Route is a handler and the guards in front of it, the outermost first.
