@@ -474,6 +474,24 @@ func TestURLsAreRead(t *testing.T) {
 	}
 }
 
+func TestNoFaultOfAURLHasThePasswordInIt(t *testing.T) {
+	for _, text := range []string{
+		"http://user:secret@h", "user:secret@h:6379", "redis://user:secret@h:x", "redis://user:secret/secret@h:6379/0",
+		"redis://user:secret?secret@h", "redis://user:secret#secret@h", "redis://user:sec@secret@h/x", "redis://h?password=secret",
+		"redis://h/0?user=u:secret@x", "redis://:secret@h\x00", "redis://user:secret%zz@h",
+	} {
+		err := Config{Rate: ratelimiter.MustParse("1/s"), URL: text}.Validate()
+		if err == nil || strings.Contains(err.Error(), "secret") || strings.Count(err.Error(), "URL") != 1 {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	err := Config{Rate: ratelimiter.MustParse("1/s"), URL: "localhost:6379"}.Validate()
+	const want = "redislimiter: URL localhost:6379: must begin with redis:// or rediss://, such as redis://user:password@host:6379/0"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // Whatever happens to the calls, everybody has one answer, and no more is taken than there is.
 func TestRandomFaultsLoseNobody(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -17,9 +17,15 @@ const maxConnections = 16
 // parse makes options for a client of a URL, or says all that is wrong with it. It never
 // quotes a password.
 func parse(text string) (o *redis.UniversalOptions, problems []string) {
+	if !strings.HasPrefix(text, "redis://") && !strings.HasPrefix(text, "rediss://") {
+		return nil, []string{"must begin with redis:// or rediss://, such as redis://user:password@host:6379/0"}
+	}
 	u, hosts, err := split(text)
 	if err != nil {
 		return nil, []string{"cannot be read as redis://user:password@host:6379/0"}
+	}
+	if strings.Contains(u.Path+u.Fragment, "@") || strings.Contains(u.RawQuery, "@") {
+		return nil, []string{"has an @ behind a /, ? or #: in a user or password write those as %2F, %3F and %23"}
 	}
 	find := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -28,7 +34,6 @@ func parse(text string) (o *redis.UniversalOptions, problems []string) {
 	}
 	o = &redis.UniversalOptions{Username: u.User.Username()}
 	o.Password, _ = u.User.Password()
-	find(u.Scheme == "redis" || u.Scheme == "rediss", "must begin with redis:// or rediss://, not %q", u.Scheme)
 	find(u.Fragment == "" && u.Opaque == "", "has more than a host, a database and options")
 	for host := range strings.SplitSeq(hosts, ",") {
 		address, problem := withPort(host)
@@ -93,14 +98,27 @@ func withPort(host string) (address, problem string) {
 	return net.JoinHostPort(h, port), ""
 }
 
-// hidden returns a URL without its password.
+// hidden returns a URL without its password, and without options, where somebody may have put
+// it too. What is no URL may have one in it all the same.
 func hidden(text string) string {
-	u, hosts, err := split(text)
-	if err != nil {
-		return "(unreadable)"
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found {
+		scheme, rest = "", text
+	} else {
+		scheme += "://"
 	}
-	u.Host = hosts
-	return u.Redacted()
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		user, _, secret := strings.Cut(rest[:at], ":")
+		if secret {
+			user += ":xxxxx"
+		}
+		rest = user + rest[at:]
+	}
+	rest, _, options := strings.Cut(rest, "?")
+	if options {
+		rest += "?…"
+	}
+	return scheme + rest
 }
 
 // dial makes a client of a valid URL. It does not connect yet. What fails is not tried
