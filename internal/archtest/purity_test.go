@@ -47,6 +47,7 @@ var alwaysPure = []string{"machine.go", "config.go", "errors.go"}
 // what asks for one.
 var ofHandles = map[string][]string{
 	"patterns/hedge":               {"race.go", "attempt.go"},
+	"patterns/outlier":             {"spread.go"},
 	shared:                         {"carry.go", "url.go", "client.go"},
 	shared + "/internal/store":     {"store.go", "script.go", "class.go"},
 	"patterns/loadshedder/sampler": {"*"},

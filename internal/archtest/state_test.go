@@ -24,13 +24,15 @@ var syncAllowed = []string{"Pool", "WaitGroup"}
 // atomicFiles may import sync/atomic: patterns of file names by folder.
 var atomicFiles = map[string][]string{
 	"mailbox": {"*.go"},
-	"actors":  {"slot.go", "cell.go", "gate.go", "handle.go", "tally.go", "relay.go", "outbox.go", "registry.go", "directory.go", "audit.go"},
+	"actors":  {"slot.go", "cell.go", "gate.go", "handle.go", "tally.go", "loads.go", "relay.go", "outbox.go", "registry.go", "directory.go", "audit.go"},
 	// A context is asked from any goroutine, on both sides of a call, and belongs to no actor.
 	"patterns/internal/lazycontext": {"context.go"},
 	// Letters are put in in a turn, and sent after it.
 	"actors/internal/outbox": {"outbox.go"},
 	// An attempt and its call run side by side, and agree on who of them was first.
 	"patterns/hedge": {"attempt.go"},
+	// Attempts of one call run side by side, and each marks where it has been.
+	"patterns/outlier": {"spread.go"},
 }
 
 // stateAllowed are package-level variables that stay, each with its reason.

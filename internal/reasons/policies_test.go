@@ -11,6 +11,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/fallback"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
@@ -37,6 +38,9 @@ func TestAPolicyThatWasStoppedRefuses(t *testing.T) {
 		}},
 		{"hedge", func(r *actors.Registry, o actors.Option) (policy, error) {
 			return hedge.Spawn(r, "p", hedge.Config{Delay: 9 * ms}, o)
+		}},
+		{"outlier", func(r *actors.Registry, o actors.Option) (policy, error) {
+			return outlier.Spawn(r, "p", outlier.Config{Members: outlier.List("a")}, o)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

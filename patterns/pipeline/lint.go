@@ -30,6 +30,8 @@ var rules = [...]rule{
 	{"hedge", "hedge", "attempts multiply"},
 	{"bulkhead", "hedge", "one place is taken where several attempts run"},
 	{"adaptive", "hedge", "the limit counts one where several attempts run, and learns from the fastest"},
+	{"outlier", "retry", "every attempt goes to the same member"},
+	{"outlier", "hedge", "every attempt goes to the same member"},
 	{"timeout", "retry", "all attempts together get the time of one; right only if it is meant so"},
 	{"timeout", "fallback", "where the time is over the fallback is cut off too"},
 	{"bulkhead", "retry", "a place is held while the retry waits between attempts"},
