@@ -80,7 +80,7 @@ func (m *Machine) judge(b *batch, err error) {
 	}
 	permit := patterns.PermitID{Epoch: o.breaker.Epoch(), ID: b.trial}
 	o.breaker.Report(m.hi, permit, outcome, m.hi.Sub(b.sent))
-	if hung := outcome == patterns.Failure && late(err); !hung {
+	if outcome != patterns.Failure || !hung(err) {
 		o.hung = 0
 	} else if o.hung++; o.hung == maxHung && !o.down {
 		o.give(m.hi, m.cfg.Failures)

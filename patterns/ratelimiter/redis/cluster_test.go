@@ -1,0 +1,101 @@
+package redislimiter_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/bulwark-go/bulwark/internal/redistest"
+	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	redislimiter "github.com/bulwark-go/bulwark/patterns/ratelimiter/redis"
+)
+
+// clustered returns a client of a Cluster with the settings that the limiter's own have.
+func clustered(t *testing.T, c *redistest.Cluster) *redis.ClusterClient {
+	t.Helper()
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: c.Addrs(), MaxRetries: -1, DialTimeout: unhurried, ReadTimeout: unhurried, WriteTimeout: unhurried, PoolTimeout: unhurried,
+		DialerRetries: 1, ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// incomplete is a Cluster that loses a master which has no replica: the others serve nobody
+// then, and it is not the one that is asked.
+func incomplete(t *testing.T) patient {
+	c := redistest.StartCluster(t, 3)
+	for _, s := range c.Nodes() {
+		must(t, client(t, s.Addr()).ConfigSet(t.Context(), "cluster-node-timeout", "200").Err())
+	}
+	return patient{client: clustered(t, c), ail: func() func() {
+		ctx := t.Context()
+		slot, err := c.Slot(ctx, "k")
+		must(t, err)
+		owner, err := c.Owner(ctx, slot)
+		must(t, err)
+		lost, asked := c.Nodes()[(owner+1)%3], client(t, c.Nodes()[owner].Addr())
+		must(t, lost.Kill())
+		until(t, "a cluster that is down", func() bool { return !errors.Is(asked.Get(ctx, "{k}x").Err(), redis.Nil) })
+		return func() { must(t, lost.Restart()) }
+	}}
+}
+
+func TestASlotThatMovesLosesAndGivesNothing(t *testing.T) {
+	cluster, name := servers.Cluster(t), rand.Text()
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = c.Close() })
+	l, _ := spawn(t, redislimiter.Config{
+		Rate: ratelimiter.MustParse("1/hour burst 300"), Client: c, Prefix: name, Timeout: unhurried,
+		OnOutage: redislimiter.FailClosed, Failures: 1,
+	})
+	must(t, l.Wait(t.Context(), "k"))
+	slot := slotOf(t, c, name)
+	moved := make(chan error, 1)
+	go func() {
+		for range 3 {
+			from, err := cluster.Owner(context.Background(), slot)
+			if err == nil {
+				err = cluster.Move(context.Background(), slot, (from+1)%3)
+			}
+			if err != nil {
+				moved <- err
+				return
+			}
+		}
+		moved <- nil
+	}()
+	for i := range 299 {
+		if err := l.Wait(t.Context(), "k"); err != nil {
+			t.Fatalf("after %d: %v", i, err)
+		}
+	}
+	if err := l.Wait(t.Context(), "k"); !errors.Is(err, ratelimiter.ErrLimited) {
+		t.Errorf("300 were taken: got %v", err)
+	}
+	must(t, <-moved)
+}
+
+// slotOf returns the slot of the one key with a prefix.
+func slotOf(t *testing.T, c *redis.ClusterClient, prefix string) (slot int) {
+	t.Helper()
+	var mu sync.Mutex
+	must(t, c.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		keys, err := node.Keys(ctx, prefix+"*").Result()
+		for _, key := range keys {
+			n, err := node.ClusterKeySlot(ctx, key).Result()
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			slot = int(n)
+			mu.Unlock()
+		}
+		return err
+	}))
+	return slot
+}
