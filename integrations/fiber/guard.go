@@ -20,11 +20,11 @@ func Guard(g patterns.Guard, opts ...Option) fiber.Handler { return must(New(g, 
 // names every fault.
 func New(g patterns.Guard, opts ...Option) (fiber.Handler, error) {
 	e, err := newEntrance(false, opts)
+	if g == nil {
+		err = errors.Join(err, fmt.Errorf("fiberguard: %w", patterns.ErrNilGuard))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if g == nil {
-		return nil, patterns.ErrNilGuard
 	}
 	h := &guarded{entrance: e, guard: g}
 	if terms := g.Terms(); terms != nil {

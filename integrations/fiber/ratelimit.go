@@ -1,6 +1,8 @@
 package fiberguard
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
@@ -25,11 +27,11 @@ func RateLimit(l Limiter, opts ...Option) fiber.Handler { return must(NewRateLim
 // NewRateLimit is RateLimit for options that may be wrong. The error names every fault.
 func NewRateLimit(l Limiter, opts ...Option) (fiber.Handler, error) {
 	e, err := newEntrance(true, opts)
+	if l == nil {
+		err = errors.Join(err, fmt.Errorf("fiberguard: no Limiter: %w", patterns.ErrNilGuard))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if l == nil {
-		return nil, patterns.ErrNilGuard
 	}
 	h := &limited{entrance: e, limiter: l, quoted: quota.Quote(l.Name())}
 	return h.serve, nil

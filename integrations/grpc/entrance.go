@@ -74,7 +74,7 @@ func newEntrance(g patterns.Guard, server bool, opts func(*settings)) (*entrance
 	faults := slices.Concat(s.faults, paths.Faults(pattern, "Exclude", s.exclude), paths.Faults(pattern, "Idempotent", named),
 		s.proxies.Faults(pattern, "Proxies"), s.priority.Faults(pattern, "Priorities"))
 	if g == nil {
-		faults = append(faults, patterns.ErrNilGuard)
+		faults = append(faults, fmt.Errorf("grpcguard: %w", patterns.ErrNilGuard))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

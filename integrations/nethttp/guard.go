@@ -3,6 +3,7 @@ package nethttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 
@@ -19,11 +20,11 @@ func Guard(g patterns.Guard, opts ...Option) func(http.Handler) http.Handler {
 // names every fault.
 func New(g patterns.Guard, opts ...Option) (func(http.Handler) http.Handler, error) {
 	e, err := newEntrance(false, opts)
+	if g == nil {
+		err = errors.Join(err, fmt.Errorf("nethttp: %w", patterns.ErrNilGuard))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if g == nil {
-		return nil, patterns.ErrNilGuard
 	}
 	terms := g.Terms()
 	return func(next http.Handler) http.Handler {

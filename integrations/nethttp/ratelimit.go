@@ -1,6 +1,8 @@
 package nethttp
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -26,11 +28,11 @@ func RateLimit(l Limiter, opts ...Option) func(http.Handler) http.Handler {
 // NewRateLimit is RateLimit for options that may be wrong. The error names every fault.
 func NewRateLimit(l Limiter, opts ...Option) (func(http.Handler) http.Handler, error) {
 	e, err := newEntrance(true, opts)
+	if l == nil {
+		err = errors.Join(err, fmt.Errorf("nethttp: no Limiter: %w", patterns.ErrNilGuard))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if l == nil {
-		return nil, patterns.ErrNilGuard
 	}
 	quoted := quota.Quote(l.Name())
 	return func(next http.Handler) http.Handler {
@@ -55,10 +57,13 @@ func (h *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	q := patterns.Request{Weight: 1}
+	var q patterns.Request
 	original := r
 	r = h.ask(w, r, &q)
 	defer tidy(r, original)
+	if q.Weight == 0 { // as it is for guards
+		q.Weight = 1
+	}
 	a, err := h.limiter.Take(r.Context(), q.Key, q.Weight)
 	switch {
 	case err != nil:

@@ -3,6 +3,7 @@ package nethttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -34,7 +35,7 @@ var ErrHostsInside = errors.New("nethttp: PerHost inside of another guard")
 
 func newLine(g patterns.Guard) (*line, error) {
 	if g == nil {
-		return nil, patterns.ErrNilGuard
+		return nil, fmt.Errorf("nethttp: %w", patterns.ErrNilGuard)
 	}
 	l := &line{guard: g, permits: g.Terms() == nil}
 	var err error

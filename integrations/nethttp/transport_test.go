@@ -784,7 +784,7 @@ nethttp: SendPriority "a b": is no name of a header
 nethttp: SendPriority []: needs the hosts that it is for
 nethttp: SendPriority "": is no name of a header
 nethttp: SendPriority "http://x": is no host
-patterns: nil guard`
+nethttp: patterns: nil guard`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
