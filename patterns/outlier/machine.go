@@ -187,7 +187,7 @@ func (m *Machine) use(b *member) {
 func (m *Machine) compare() {
 	limit, ok := m.threshold()
 	for _, b := range m.members {
-		if ok && !b.ejected && b.requests >= m.cfg.MinRequests && b.rate() < limit {
+		if ok && m.comparable(b) && b.rate() < limit {
 			m.eject(b, SuccessRate)
 		}
 		b.requests, b.good = 0, 0
@@ -196,11 +196,11 @@ func (m *Machine) compare() {
 }
 
 // threshold is the share of successes, in percent, below which a member is an outlier: the
-// mean of all, less some standard deviations of theirs.
+// mean of all in use, less some standard deviations of theirs.
 func (m *Machine) threshold() (limit float64, ok bool) {
 	n, sum := 0, 0.0
 	for _, b := range m.members {
-		if b.requests >= m.cfg.MinRequests {
+		if m.comparable(b) {
 			n++
 			sum += b.rate()
 		}
@@ -210,12 +210,15 @@ func (m *Machine) threshold() (limit float64, ok bool) {
 	}
 	mean, squares := sum/float64(n), 0.0
 	for _, b := range m.members {
-		if b.requests >= m.cfg.MinRequests {
+		if m.comparable(b) {
 			squares += (b.rate() - mean) * (b.rate() - mean)
 		}
 	}
 	return mean - m.cfg.Deviations*math.Sqrt(squares/float64(n)), true
 }
+
+// comparable reports whether b has had enough calls. What an ejected one had is judged already.
+func (m *Machine) comparable(b *member) bool { return !b.ejected && b.requests >= m.cfg.MinRequests }
 
 func (b *member) rate() float64 { return 100 * float64(b.good) / float64(b.requests) }
 
