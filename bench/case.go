@@ -60,8 +60,8 @@ func (in *instance) ops(goroutines int) []func() bool {
 
 // method is a way to measure a case: tight, loop or retained.
 type method interface {
-	// measure runs op from so many goroutines. plan is kept from one round to the next.
-	measure(in *instance, goroutines int, s settings, plan *plan) (sample, error)
+	// measure measures one subject, and notes what it got.
+	measure(t *turn, s settings) error
 	// tables shows the rows of a case, for the page.
 	tables(c benchCase, rows results, s settings) []table
 }

@@ -70,7 +70,7 @@ func keyed() family {
 	return family{
 		cases: []benchCase{
 			{
-				name: allow, baseline: "xrate-map", how: tight{}, goroutines: loopedAt, subjects: all,
+				name: allow, baseline: "xrate-map", how: tight{apart: true}, goroutines: loopedAt, subjects: all,
 				about: "A limiter that knows a million keys is asked for one after the other, in random order. All have used some.",
 			},
 			{
@@ -79,7 +79,7 @@ func keyed() family {
 				about:    "As keyed/allow, but each caller has 0.5 µs of work of its own between two calls.",
 			},
 			{
-				name: hot, baseline: "xrate-map", how: tight{}, goroutines: calledAt, subjects: hottest,
+				name: hot, baseline: "xrate-map", how: tight{apart: true}, goroutines: calledAt, subjects: hottest,
 				about: "A limiter that knows a million keys is asked for always the same one; single is our limiter without keys.",
 			},
 			{

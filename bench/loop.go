@@ -38,26 +38,25 @@ type caller struct {
 	sink  uint64
 }
 
-func (l loop) measure(in *instance, goroutines int, s settings, _ *plan) (sample, error) {
+func (l loop) measure(t *turn, s settings) error {
 	lasts := l.lasts(s)
-	callers := make([]*caller, goroutines)
+	callers := make([]*caller, t.goroutines)
 	for i := range callers {
 		callers[i] = &caller{waits: newHistogram()}
 	}
-	if _, err := calibrate(in, goroutines, lasts/20); err != nil { // to warm up
-		return sample{}, err
+	if _, err := calibrate(t.does, lasts/20); err != nil { // to warm up
+		return err
 	}
 	runtime.GC()
 	start := make(chan struct{})
 	var began time.Time
-	does := in.ops(goroutines)
 	var ready, done sync.WaitGroup
 	for i, c := range callers {
 		ready.Add(1)
 		done.Go(func() {
 			ready.Done()
 			<-start
-			c.run(does[i], s.work, began, lasts)
+			c.run(t.does[i], s.work, began, lasts)
 		})
 	}
 	ready.Wait()
@@ -65,7 +64,9 @@ func (l loop) measure(in *instance, goroutines int, s settings, _ *plan) (sample
 	began = time.Now()
 	close(start)
 	done.Wait()
-	return summary(callers, heap, lasts)
+	var err error
+	t.got, err = summary(callers, heap, lasts)
+	return err
 }
 
 // run calls op and works by turns until the time is over. A call that ends later is

@@ -74,7 +74,8 @@ var notes string
 const howToRead = `## How to read this
 
 Compare down a column, never across machines: what carries over is the ratio. Every number is the
-median of %s; the subjects took turns within a round, each with a fresh instance, and
+median of %s; the subjects took turns within a round, each with a fresh instance (in the tight cases, but for those of
+many keys, a fifth of a measurement at a turn, since machines change from one second to the next), and
 [latest.json](latest.json) has the least, the most and every single round. "ns per call" is wall time divided by
 the calls of all goroutines together, so with more goroutines than cores it says what throughput is
 left, not how long a caller waits.
