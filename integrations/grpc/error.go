@@ -19,14 +19,14 @@ import (
 // Kind is what a client is told of an error of a guard.
 type Kind = refusal.Kind
 
-// Kinds.
+// Kinds. The set is closed.
 const (
-	RateLimited = refusal.RateLimited
-	Overloaded  = refusal.Overloaded
-	Unavailable = refusal.Unavailable
-	TimedOut    = refusal.TimedOut
-	Invalid     = refusal.Invalid
-	Failed      = refusal.Failed
+	RateLimited = refusal.RateLimited // this client asked for too much, and may come again
+	Overloaded  = refusal.Overloaded  // too much is asked, by whomever
+	Unavailable = refusal.Unavailable // what is needed does not work at the moment
+	TimedOut    = refusal.TimedOut    // it took too long
+	Invalid     = refusal.Invalid     // it can never be granted
+	Failed      = refusal.Failed      // something else went wrong here
 )
 
 // Error is what a call comes to that a guard has refused, or given up. It is a status to gRPC,

@@ -100,14 +100,24 @@ func PerClient() ServerOption {
 	return serverOnly(func(s *settings) { s.keys = append(s.keys, nil) })
 }
 
-// Proxies says whose word about a client is taken: see TrustProxies.
+// Proxies says whose word about a client is taken: see TrustProxies. The zero value takes
+// nobody's.
+//
+//	Trusted []string   the proxies that are believed: addresses, CIDR ranges, and "unix" for
+//	                   peers on a Unix socket, which have no address. A range that has
+//	                   everybody in it is a fault. Default none
+//	Header             the one header that all of them write; the others are the client's to make up. Needs Trusted.
+//	                   Default ForwardedFor
+//
+// With several proxies in a row Trusted has all of them: the client is the last hop that is
+// none.
 type Proxies = clientip.Config
 
 // Headers that Proxies may name.
 const (
-	ForwardedFor = clientip.ForwardedFor
-	Forwarded    = clientip.Forwarded
-	RealIP       = clientip.RealIP
+	ForwardedFor = clientip.ForwardedFor // x-forwarded-for: a list, to which each proxy adds its peer
+	Forwarded    = clientip.Forwarded    // forwarded, of RFC 7239: such a list too
+	RealIP       = clientip.RealIP       // x-real-ip: one address, of the proxy next to this server
 )
 
 // TrustProxies says whose word about a client is taken. Default nobody's.
@@ -116,10 +126,20 @@ func TrustProxies(p Proxies) ServerOption {
 	return serverOnly(func(s *settings) { s.proxies = p })
 }
 
-// Priorities is how priorities are told: see Priority.
+// Priorities is how priorities are told: see Priority. The zero value reads no metadata.
+//
+//	Header  string             name of the metadata: background, low, normal, high or critical.
+//	                           Anything else counts as if it were not there. Default none is read
+//	Default patterns.Priority  of a call that does not say. Default Normal
+//	Most    patterns.Priority  what anybody may claim; a higher claim counts as Most. Default Normal
+//	Caps    []Cap              who may claim more than Most, or less: the first holds that a client
+//	                           is in. Default none
 type Priorities = precedence.Config
 
 // Cap is what some clients may claim to be.
+//
+//	From []string             addresses and CIDR ranges
+//	Most patterns.Priority    the highest that counts; a higher claim counts as it
 type Cap = precedence.Cap
 
 // Priority has a call's priority told by its metadata, within what its client may claim. What

@@ -37,8 +37,9 @@ func ByCookie(name string) KeyFunc {
 	}
 }
 
-// ByRoute is the pattern of the http.ServeMux that the request matched. There is none yet in
-// a middleware around the mux itself.
+// ByRoute is the pattern that the request matched, of http.ServeMux or chi ("GET /users/{id}").
+// There is none yet in a middleware around the router itself, nor ever with one that does not
+// set http.Request.Pattern: then all requests have the same.
 func ByRoute() KeyFunc { return func(r *http.Request) string { return r.Pattern } }
 
 // ByValue is the string that the request's context has for key: the subject of a token, say,
@@ -50,14 +51,24 @@ func ByValue(key any) KeyFunc {
 	}
 }
 
-// Proxies says whose word about a client is taken: see ClientIP and TrustProxies.
+// Proxies says whose word about a client is taken: see ClientIP and TrustProxies. The zero
+// value takes nobody's.
+//
+//	Trusted []string   the proxies that are believed: addresses, CIDR ranges, and "unix" for
+//	                   peers on a Unix socket, which have no address. A range that has
+//	                   everybody in it is a fault. Default none
+//	Header             the one header that all of them write; the others are the client's to make up. Needs Trusted.
+//	                   Default ForwardedFor
+//
+// With several proxies in a row Trusted has all of them: the client is the last hop that is
+// none.
 type Proxies = clientip.Config
 
 // Headers that Proxies may name.
 const (
-	ForwardedFor = clientip.ForwardedFor
-	Forwarded    = clientip.Forwarded
-	RealIP       = clientip.RealIP
+	ForwardedFor = clientip.ForwardedFor // X-Forwarded-For: a list, to which each proxy adds its peer
+	Forwarded    = clientip.Forwarded    // Forwarded, of RFC 7239: such a list too
+	RealIP       = clientip.RealIP       // X-Real-IP: one address, of the proxy next to this server
 )
 
 // ClientIP returns a function that says which address a request came from: the peer's, or

@@ -11,8 +11,14 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 )
 
-// Limiter is one that says how much is left: a *ratelimiter.Limiter, or one that is shared
-// with other processes.
+// Limiter is one that says how much is left: a *ratelimiter.Limiter, or a
+// *redislimiter.Limiter, which other processes share.
+//
+//	Name() string
+//	Take(ctx context.Context, key string, n int) (ratelimiter.Answer, error)
+//
+// Take uses n permits of key's budget if they are there now; an error means that there is no
+// answer. It is called by many goroutines at once.
 type Limiter = quota.Limiter
 
 // RateLimit holds clients to a rate, and tells them with every answer what they have left, in
