@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 	redislimiter "github.com/bulwark-go/bulwark/patterns/ratelimiter/redis"
 	"github.com/bulwark-go/bulwark/patterns/retry"
@@ -74,6 +75,7 @@ func newCatalog() *catalog {
 			plain("circuitbreaker", circuitbreaker.Spawn),
 			hedges(),
 			plain("loadshedder", loadshedder.Spawn),
+			plain("outlier", outlier.Spawn),
 			folded("ratelimiter", ratelimiter.Spawn, limited.fold),
 			folded("redislimiter", redislimiter.Spawn, shared.fold),
 			retries(),
@@ -117,6 +119,7 @@ func newCatalog() *catalog {
 				pattern: `[0-9]+|(` + duration + `)+([ ]+in[ ]+[0-9]+[ ]+buckets)?`, number: true,
 			},
 			reflect.TypeFor[loadshedder.Law]():       {pattern: `any-delay|pie\([^,()]+\)|codel\([^,()]+,[^,()]+\)`},
+			reflect.TypeFor[outlier.Members]():       {pattern: `[ \t]*[^ \t,]+[ \t]*(,[ \t]*[^ \t,]+[ \t]*)*`, list: true},
 			reflect.TypeFor[ratelimiter.Rate]():      {pattern: `[ \t]*` + rate + `[ \t]*`},
 			reflect.TypeFor[ratelimiter.Tiers]():     {pattern: `[ \t]*` + rate + `([ \t]*,[ \t]*` + rate + `){0,3}[ \t]*`, list: true},
 			reflect.TypeFor[redislimiter.Outage]():   {oneOf: namesOf(redislimiter.Outage.Valid)},

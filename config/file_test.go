@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
@@ -37,10 +38,11 @@ func sections() map[string]any {
 			OpenSchedule: circuitbreaker.Schedule(func(n int) time.Duration { return []time.Duration{1, 5}[min(n, 2)-1] * time.Second }),
 			Mode:         patterns.Leased(8, 5*time.Millisecond), OnFailure: patterns.FailClosed,
 		},
-		"ratelimiter: { rate: 100/minute, burst: 20 }":                          ratelimiter.Config{Rate: ratelimiter.MustParse("100/minute burst 20")},
-		"ratelimiter: { rate: 100/minute burst 20, max_keys: none }":            ratelimiter.Config{Rate: ratelimiter.MustParse("100/minute burst 20"), MaxKeys: ratelimiter.NoKeys},
-		"ratelimiter: { tiers: '10/s, 100/m', algorithm: sliding-log }":         ratelimiter.Config{Tiers: ratelimiter.MustParseTiers("10/s, 100/m"), Algorithm: ratelimiter.SlidingLog},
-		"ratelimiter: { tiers: [10/s, 100/m], max_waiting: 0, burst: default }": ratelimiter.Config{Tiers: ratelimiter.MustParseTiers("10/s, 100/m")},
+		"outlier: { members: ['http://a:1', b], max_ejected: 1, eject_for: 5s }": outlier.Config{Members: outlier.List("http://a:1", "b"), MaxEjected: 1, EjectFor: 5 * time.Second},
+		"ratelimiter: { rate: 100/minute, burst: 20 }":                           ratelimiter.Config{Rate: ratelimiter.MustParse("100/minute burst 20")},
+		"ratelimiter: { rate: 100/minute burst 20, max_keys: none }":             ratelimiter.Config{Rate: ratelimiter.MustParse("100/minute burst 20"), MaxKeys: ratelimiter.NoKeys},
+		"ratelimiter: { tiers: '10/s, 100/m', algorithm: sliding-log }":          ratelimiter.Config{Tiers: ratelimiter.MustParseTiers("10/s, 100/m"), Algorithm: ratelimiter.SlidingLog},
+		"ratelimiter: { tiers: [10/s, 100/m], max_waiting: 0, burst: default }":  ratelimiter.Config{Tiers: ratelimiter.MustParseTiers("10/s, 100/m")},
 		"loadshedder: { queue_delay: 'pie(15ms)', cpu: off, max_queue: none, newest_first: false, memory: 0.5, max_wait: off }": loadshedder.Config{
 			QueueDelay: loadshedder.PIE(15 * time.Millisecond), CPU: loadshedder.Off, MaxQueue: loadshedder.NoQueue, Memory: 0.5, MaxWait: loadshedder.Off,
 		},
