@@ -168,9 +168,18 @@ func (c *Cluster) Move(ctx context.Context, slot, to int) error {
 	return nil
 }
 
+// Carry moves one key whose slot is Migrating, and leaves the others where they are.
+func (c *Cluster) Carry(ctx context.Context, key string, from, to int) error {
+	return c.nodes[from].do(func(rdb *redis.Client) error { return c.migrate(ctx, rdb, key, to) })
+}
+
+func (c *Cluster) migrate(ctx context.Context, from *redis.Client, key string, to int) error {
+	host, port, _ := strings.Cut(c.nodes[to].addr, ":")
+	return from.Migrate(ctx, host, port, key, 0, patience).Err()
+}
+
 // carry moves the keys of a slot.
 func (c *Cluster) carry(ctx context.Context, slot, from, to int) error {
-	host, port, _ := strings.Cut(c.nodes[to].addr, ":")
 	return c.nodes[from].do(func(rdb *redis.Client) error {
 		for {
 			keys, err := rdb.ClusterGetKeysInSlot(ctx, slot, 100).Result()
@@ -178,7 +187,7 @@ func (c *Cluster) carry(ctx context.Context, slot, from, to int) error {
 				return err
 			}
 			for _, key := range keys {
-				if err := rdb.Migrate(ctx, host, port, key, 0, patience).Err(); err != nil {
+				if err := c.migrate(ctx, rdb, key, to); err != nil {
 					return err
 				}
 			}

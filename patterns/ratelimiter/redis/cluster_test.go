@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -98,4 +100,81 @@ func slotOf(t *testing.T, c *redis.ClusterClient, prefix string) (slot int) {
 		return err
 	}))
 	return slot
+}
+
+// While a slot is on its way, a call of which one key is gone already and another is not is
+// answered with TRYAGAIN, and one for a key that is gone with ASK.
+func TestKeysOfASlotThatIsOnItsWayAreCountedExactly(t *testing.T) {
+	const count = 100
+	cluster, prefix := servers.Cluster(t), rand.Text()
+	c, ctx := clustered(t, cluster), t.Context()
+	l, _ := spawn(t, redislimiter.Config{
+		Rate: ratelimiter.Rate{Count: count, Per: time.Hour}, Client: c, Prefix: prefix, Timeout: unhurried, OnOutage: redislimiter.FailClosed, Failures: 1,
+	})
+	keys := append(neighbours(t, c), "elsewhere")
+	for _, key := range keys[:2] {
+		must(t, l.Wait(ctx, key))
+	}
+	slot, err := cluster.Slot(ctx, keys[0])
+	must(t, err)
+	from, err := cluster.Owner(ctx, slot)
+	must(t, err)
+	to := (from + 1) % 3
+	must(t, cluster.Migrating(ctx, slot, to))
+	must(t, cluster.Carry(ctx, prefix+":1:bucket:{"+keys[0]+"}", from, to))
+
+	passed := make([]atomic.Int64, len(keys)) // the third key is nowhere yet
+	var all sync.WaitGroup
+	for i, key := range keys {
+		for range 8 {
+			all.Go(func() {
+				for range count / 4 {
+					switch err := l.Wait(ctx, key); {
+					case err == nil:
+						passed[i].Add(1)
+					case !errors.Is(err, ratelimiter.ErrLimited):
+						t.Errorf("key %d: %v", i, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	for i, want := range []int64{count - 1, count - 1, count, count} {
+		if got := passed[i].Load(); got != want {
+			t.Errorf("key %d: %d pass, got %d", i, want, got)
+		}
+	}
+	if s, _ := l.Snapshot(ctx); s.Outages != 0 || s.Failed != 0 {
+		t.Errorf("a slot that moves is no outage: %+v", s)
+	}
+	must(t, cluster.Move(ctx, slot, to))
+	for i, key := range keys {
+		if err := l.Wait(ctx, key); !errors.Is(err, ratelimiter.ErrLimited) {
+			t.Errorf("key %d, after the move: got %v", i, err)
+		}
+	}
+}
+
+// neighbours returns three keys of users that have one slot.
+func neighbours(t *testing.T, c *redis.ClusterClient) []string {
+	t.Helper()
+	bySlot := map[int64][]string{}
+	for {
+		pipe, keys := c.Pipeline(), make([]string, 1000)
+		slots := make([]*redis.IntCmd, len(keys))
+		for i := range keys {
+			keys[i] = rand.Text()
+			slots[i] = pipe.ClusterKeySlot(t.Context(), keys[i])
+		}
+		_, err := pipe.Exec(t.Context())
+		must(t, err)
+		for i, key := range keys {
+			slot := slots[i].Val()
+			if bySlot[slot] = append(bySlot[slot], key); len(bySlot[slot]) == 3 {
+				return bySlot[slot]
+			}
+		}
+	}
 }

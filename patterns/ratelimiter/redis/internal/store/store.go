@@ -87,7 +87,7 @@ func (s *Store) Run(ctx context.Context, checks []Check, answers []Answer) error
 	p := s.plans.Get().(*plan)
 	defer s.plans.Put(p)
 	p.make(s, checks, answers)
-	s.ask(ctx, p)
+	s.ask(ctx, p, checks)
 	var first error
 	for i := range p.calls {
 		if err := s.settle(p, &p.calls[i], checks, answers); err != nil && first == nil {
