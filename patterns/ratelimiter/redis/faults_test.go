@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
+	"github.com/bulwark-go/bulwark/internal/redistest"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 	redislimiter "github.com/bulwark-go/bulwark/patterns/ratelimiter/redis"
@@ -229,41 +231,82 @@ func TestFlushedScriptsAreNoOutage(t *testing.T) {
 }
 
 func TestAKeyThatIsNotOursRefusesItsOwnRequestsOnly(t *testing.T) {
+	for _, a := range []ratelimiter.Algorithm{ratelimiter.TokenBucket, ratelimiter.SlidingLog} {
+		for what, write := range map[string]func(ctx context.Context, admin *redis.Client, key string) error{
+			"a list": func(ctx context.Context, admin *redis.Client, key string) error { return admin.LPush(ctx, key, "x").Err() },
+			"a string": func(ctx context.Context, admin *redis.Client, key string) error {
+				return admin.Set(ctx, key, "somebody else's, as long as one of ours: 44.", 0).Err()
+			},
+			"a sorted set": func(ctx context.Context, admin *redis.Client, key string) error {
+				return admin.ZAdd(ctx, key, redis.Z{Score: 1, Member: "twelve bytes"}).Err()
+			},
+			"a stream": func(ctx context.Context, admin *redis.Client, key string) error {
+				return admin.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{"a", "b"}}).Err()
+			},
+		} {
+			t.Run(a.String()+"/"+what, func(t *testing.T) { foreign(t, a, write) })
+		}
+	}
+}
+
+func foreign(t *testing.T, a ratelimiter.Algorithm, write func(ctx context.Context, admin *redis.Client, key string) error) {
 	admin, name := servers.Client(t), rand.Text()
 	l, events := spawn(t, redislimiter.Config{
-		Rate: threeAMinute(), URL: servers.Single(t), Prefix: name, Timeout: unhurried, OnOutage: redislimiter.FailOpen, Failures: 1,
+		Rate: threeAMinute(), Algorithm: a, URL: servers.Single(t), Prefix: name, Timeout: unhurried, OnOutage: redislimiter.FailOpen, Failures: 1,
 	})
 	must(t, l.Wait(t.Context(), "k"))
 	keys, err := admin.Keys(t.Context(), name+"*").Result()
 	must(t, err)
 	for _, key := range keys {
 		must(t, admin.Del(t.Context(), key).Err())
-		must(t, admin.LPush(t.Context(), key, "somebody else's").Err())
+		must(t, write(t.Context(), admin, key))
 	}
 	if err := l.Wait(t.Context(), "k"); !errors.Is(err, redislimiter.ErrStore) || !errors.Is(err, patterns.ErrRejected) {
 		t.Errorf("no policy lets it pass: got %v", err)
 	}
-	told[redislimiter.StoreRefused](t, events)
+	if e := told[redislimiter.StoreRefused](t, events); e.Requests != 1 || !strings.Contains(e.Err.Error(), name) {
+		t.Errorf("it is told which key: got %+v", e)
+	}
 	if answer, err := l.Take(t.Context(), "another", 1); err != nil || !answer.Allowed {
 		t.Errorf("another key: got %+v, %v", answer, err)
+	}
+	if s, _ := l.Snapshot(t.Context()); s.Misfits != 1 || s.Outages != 0 || s.PassedWithout != 0 {
+		t.Errorf("it is counted, and is no outage: %+v", s)
 	}
 	must(t, admin.Del(t.Context(), keys...).Err())
 	must(t, l.Wait(t.Context(), "k"))
 }
 
-// Redis may evict what it likes when it is full. A key that is gone is a full bucket.
+// A Redis that is full evicts what it likes. A key that is gone is a full bucket, and no
+// outage.
 func TestAKeyThatWasEvictedIsAFullBucket(t *testing.T) {
-	admin, name := servers.Client(t), rand.Text()
-	l, _ := spawn(t, redislimiter.Config{Rate: threeAMinute(), URL: servers.Single(t), Prefix: name, Timeout: unhurried})
-	for range 2 {
-		for range 3 {
-			must(t, l.Wait(t.Context(), "k"))
+	for _, eviction := range []string{"allkeys-lru", "volatile-ttl"} {
+		for _, a := range []ratelimiter.Algorithm{ratelimiter.TokenBucket, ratelimiter.SlidingLog} {
+			t.Run(eviction+"/"+a.String(), func(t *testing.T) {
+				t.Parallel()
+				s, ctx := redistest.Start(t, "--maxmemory-policy", eviction), t.Context()
+				admin := client(t, s.Addr())
+				l, _ := spawn(t, redislimiter.Config{
+					Rate: ratelimiter.MustParse("3/h"), Algorithm: a, Client: admin, Prefix: "ours", Timeout: unhurried, OnOutage: redislimiter.FailClosed,
+				})
+				for range 2 {
+					for range 3 {
+						must(t, l.Wait(ctx, "k"))
+					}
+					if err := l.Wait(ctx, "k"); !errors.Is(err, ratelimiter.ErrLimited) {
+						t.Fatalf("three were taken: got %v", err)
+					}
+					must(t, admin.ConfigSet(ctx, "maxmemory", "1").Err())
+					until(t, "an eviction", func() bool {
+						admin.Set(ctx, "other", "x", 0) // which evicts, and may itself find no room
+						return len(admin.Keys(ctx, "ours*").Val()) == 0
+					})
+					must(t, admin.ConfigSet(ctx, "maxmemory", "0").Err())
+				}
+				if snapshot, _ := l.Snapshot(ctx); snapshot.Failed != 0 || snapshot.Outages != 0 {
+					t.Errorf("it is no outage: %+v", snapshot)
+				}
+			})
 		}
-		if err := l.Wait(t.Context(), "k"); !errors.Is(err, ratelimiter.ErrLimited) {
-			t.Fatalf("three were taken: got %v", err)
-		}
-		keys, err := admin.Keys(t.Context(), name+"*").Result()
-		must(t, err)
-		must(t, admin.Del(t.Context(), keys...).Err())
 	}
 }
