@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -28,6 +29,21 @@ const readyWord = "Ready to accept connections"
 // Start starts a server with nothing in it. args are added to its command line, such as
 // "--maxmemory", "2mb". Who starts it stops it; it also ends with this process.
 func Start(args ...string) (*Server, error) {
+	return startPlain(func(int) []string { return args })
+}
+
+// StartTLS is Start of a server that also takes connections at TLSAddr, with the certificate
+// and key of those PEM files. It wants none of its clients.
+func StartTLS(cert, key string, args ...string) (*Server, error) {
+	return startPlain(func(port int) []string {
+		return append([]string{
+			"--tls-port", strconv.Itoa(port + busOffset), "--tls-cert-file", cert, "--tls-key-file", key,
+			"--tls-ca-cert-file", cert, "--tls-auth-clients", "no",
+		}, args...)
+	})
+}
+
+func startPlain(more func(port int) []string) (*Server, error) {
 	path, err := Find()
 	if err != nil {
 		return nil, err
@@ -41,7 +57,7 @@ func Start(args ...string) (*Server, error) {
 		plain = append(plain, "--enable-debug-command", "local")
 	}
 	return start(path, readyWord, func(port int, dir string) ([]string, error) {
-		return append(append(plain, "--port", strconv.Itoa(port), "--dir", dir), args...), nil
+		return slices.Concat(plain, []string{"--port", strconv.Itoa(port), "--dir", dir}, more(port)), nil
 	})
 }
 
@@ -92,6 +108,13 @@ func (s *Server) launch() error {
 
 // Addr returns its host and port. They stay the same after a Restart.
 func (s *Server) Addr() string { return s.addr }
+
+// TLSAddr returns the host and port at which one of StartTLS speaks TLS.
+func (s *Server) TLSAddr() string {
+	host, port, _ := strings.Cut(s.addr, ":")
+	n, _ := strconv.Atoi(port)
+	return fmt.Sprintf("%s:%d", host, n+busOffset)
+}
 
 // URL returns where it is, as redis.ParseURL reads it.
 func (s *Server) URL() string { return "redis://" + s.addr }

@@ -116,6 +116,15 @@ func Start(t testing.TB, args ...string) *Server {
 	return started(t, server, err)
 }
 
+// StartTLS starts a server for one test that also speaks TLS, with the certificate and key of
+// those PEM files.
+func StartTLS(t testing.TB, cert, key string) *Server {
+	t.Helper()
+	leaveOut(t)
+	server, err := redisserver.StartTLS(cert, key)
+	return started(t, server, err)
+}
+
 // StartCluster starts a Cluster of so many masters for one test.
 func StartCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()

@@ -233,7 +233,9 @@ func TestFlushedScriptsAreNoOutage(t *testing.T) {
 func TestAKeyThatIsNotOursRefusesItsOwnRequestsOnly(t *testing.T) {
 	for _, a := range []ratelimiter.Algorithm{ratelimiter.TokenBucket, ratelimiter.SlidingLog} {
 		for what, write := range map[string]func(ctx context.Context, admin *redis.Client, key string) error{
-			"a list": func(ctx context.Context, admin *redis.Client, key string) error { return admin.LPush(ctx, key, "x").Err() },
+			"a list": func(ctx context.Context, admin *redis.Client, key string) error {
+				return admin.LPush(ctx, key, "x").Err()
+			},
 			"a string": func(ctx context.Context, admin *redis.Client, key string) error {
 				return admin.Set(ctx, key, "somebody else's, as long as one of ours: 44.", 0).Err()
 			},

@@ -1,6 +1,7 @@
 package redislimiter_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/bulwark-go/bulwark/internal/redistest"
@@ -8,4 +9,9 @@ import (
 
 var servers redistest.Servers
 
-func TestMain(m *testing.M) { servers.Main(m) }
+func TestMain(m *testing.M) {
+	if isInstance() {
+		os.Exit(beInstance())
+	}
+	servers.Main(m)
+}

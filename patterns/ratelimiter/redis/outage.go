@@ -116,7 +116,7 @@ func (m *Machine) judge(b *batch, err error) {
 func ours(err error) bool {
 	if fault, ok := errors.AsType[*store.Fault](err); ok {
 		switch fault.Class {
-		case store.NoAuth, store.NoPermission, store.Protocol:
+		case store.NoAuth, store.NoPermission, store.Protocol, store.Untrusted:
 			return true
 		}
 		return false

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ var classNames = [...]string{
 	TryAgain: "slot moving", Loading: "loading", OutOfMemory: "out of memory", ScriptBusy: "busy with another script",
 	NoAuth: "not authenticated", NoPermission: "no permission", ClusterDown: "cluster down", MasterDown: "master down",
 	Misconfigured: "misconfigured", TooManyClients: "too many clients", Protocol: "no proper answer",
+	Untrusted: "not trusted",
 }
 
 // String names the class.
@@ -63,6 +65,8 @@ var codes = [...]struct {
 	{"NOAUTH", NoAuth},
 	{"WRONGPASS", NoAuth},
 	{"NOPERM", NoPermission},
+	{"ERR The user executing the script", NoPermission}, // may call the script, and not what is in it
+	{"ERR ACL failure in script:", NoPermission},        // the same, of Redis 7.2 and later
 	{"CLUSTERDOWN", ClusterDown},
 	{"MASTERDOWN", MasterDown},
 	{"MISCONF", Misconfigured},
@@ -88,6 +92,9 @@ func newFault(err error) *Fault { return &Fault{Class: classify(err), Err: err} 
 func classify(err error) Class {
 	if e, ok := errors.AsType[redis.Error](err); ok {
 		return ofServer(e.Error())
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && e != nil {
+		return Untrusted
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
 		return Unreachable // before a timeout, which it may be too

@@ -55,6 +55,7 @@ const (
 	Misconfigured               // the server takes no writes, or none of several slots: MISCONF, NOREPLICAS, CROSSSLOT
 	TooManyClients              // max number of clients reached
 	Protocol                    // the answer is none that the script gives
+	Untrusted                   // the server's certificate is none that the client accepts
 )
 
 // Fault says that a server did not decide a check.

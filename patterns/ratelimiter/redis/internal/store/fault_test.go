@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +33,8 @@ func TestWhatServersSay(t *testing.T) {
 		"NOAUTH Authentication required.":                                                         NoAuth,
 		"WRONGPASS invalid username-password pair or user is disabled.":                           NoAuth,
 		"NOPERM this user has no permissions to run the 'evalsha' command":                        NoPermission,
+		"ERR The user executing the script can't run this command or subcommand":                  NoPermission,
+		"ERR ACL failure in script: User limiter has no permissions to run the 'set' command":     NoPermission,
 		"CLUSTERDOWN Hash slot not served":                                                        ClusterDown,
 		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.":        MasterDown,
 		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist": Misconfigured,
@@ -68,6 +72,7 @@ func TestWhatClientsSay(t *testing.T) {
 		{net.ErrClosed, Broken},
 		{errors.New("redis: all sentinels specified in configuration are unreachable"), Unreachable},
 		{errors.New("redis: cluster has no nodes"), Unreachable},
+		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, Untrusted},
 		{errors.New("anything"), Unknown},
 	} {
 		if got := newFault(test.err); got.Class != test.want || !errors.Is(got, test.err) {
@@ -77,7 +82,7 @@ func TestWhatClientsSay(t *testing.T) {
 }
 
 func TestEveryClassHasAName(t *testing.T) {
-	for c := Unknown; c <= Protocol; c++ {
+	for c := Unknown; c <= Untrusted; c++ {
 		if c.Elsewhere() && !c.NotRun() {
 			t.Errorf("%v may have run, and would be asked elsewhere", c)
 		}
