@@ -103,7 +103,7 @@ func (s *shell) tally(c *patterns.Consultation) {
 func (h *Handle) inquire(ctx context.Context, question any) (answer any, err error) {
 	c := newCall().(*call)
 	c.kind, c.question = callConsult, question
-	if err := h.shell.mailbox.Post(&c.node, mailbox.Ordinary); err != nil {
+	if err := h.post(ctx, c); err != nil {
 		if errors.Is(err, mailbox.ErrStopped) {
 			return nil, h.gone()
 		}

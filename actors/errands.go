@@ -35,7 +35,9 @@ type errands struct {
 	lost     int           // that are out beyond their time
 	carrying bool          // there is somebody who sends what there is to send
 	resting  bool          // there is somebody who could
-	rouse    chan struct{} // to whom
+	rouse    chan struct{} // wakes whoever rests
+	offered  bool          // whose turn it is would carry
+	accepted bool          // and is to
 	alarm    patterns.Instant
 	unload   func() // shell.unload, built once
 }
@@ -170,40 +172,49 @@ func (s *shell) afar() iter.Seq[*call] {
 // send sees to it that somebody carries what there is to carry.
 func (s *shell) send() {
 	e := s.errands
-	if e.carrying || e.lost >= maxLost || len(e.queue) == e.sent && !e.referrer.Wants(s.last) {
+	switch {
+	case e.carrying || e.lost >= maxLost || len(e.queue) == e.sent && !e.referrer.Wants(s.last):
 		return
-	}
-	e.carrying = true
-	if e.resting {
+	case e.offered && e.referrer.Punctual():
+		e.offered, e.accepted = false, true
+	case e.resting:
 		e.resting = false
 		e.rouse <- struct{}{} // there is room: it was empty when the rest began
-		return
+	default:
+		go s.carry(nil)
 	}
-	go s.carry()
+	e.carrying = true
 }
 
-// carry sends errands, one after the other, and rests when there are none. It runs on a
-// goroutine of its own, which stays: the stack of a new one has to grow at every errand, by
-// as much time as all the rest of it takes.
-func (s *shell) carry() {
-	var t *trip
-	var rest bool
+// carry sends errands, one after the other, and rests when there are none. back is one that
+// was not taken back yet, or nil. It runs on a goroutine of its own, which stays: the stack
+// of a new one would grow with every errand, and that takes as long as all the rest of it.
+func (s *shell) carry(back *trip) {
+	over := false
+	defer func() {
+		if !over { // what carried t has ended the goroutine
+			go s.carry(back)
+		}
+	}()
+	relieved := false
 	c := newCall().(*call)
-	load := func() { t, rest = s.load(t) }
-	for s.inTurn(c, load) {
-		switch {
-		case t != nil:
-			t.err = s.bear(t)
+	load := func() {
+		back, relieved = s.load(back)
+		s.errands.resting = back == nil && !relieved
+	}
+	for s.inTurn(c, load) && !relieved {
+		if back != nil {
+			s.bear(expiring{s.errands.context, s.due(back)}, back)
 			continue
-		case !rest:
-			return
 		}
 		select {
 		case <-s.errands.rouse:
+			continue
 		case <-s.errands.context.Done():
-			return
 		}
+		break
 	}
+	over = true
 }
 
 // inTurn runs f in a turn, and again in the next incarnation if it panics. It returns false
@@ -226,18 +237,20 @@ func (s *shell) inTurn(c *call, f func()) bool {
 }
 
 // bear carries a trip's errand, which is foreign code: a panic is an error.
-func (s *shell) bear(t *trip) (err error) {
+func (s *shell) bear(ctx context.Context, t *trip) {
 	done := false
 	defer func() {
 		if !done {
-			err = fmt.Errorf("panic: %v", recover())
-			s.note(slog.LevelError, "what carries a guard's requests panicked", slog.Any("error", err))
+			t.err = fmt.Errorf("panic: %v", recover())
+			s.note(slog.LevelError, "what carries a guard's requests panicked", slog.Any("error", t.err))
 		}
 	}()
-	err = t.errand.Carry(expiring{s.errands.context, s.origin.Add(time.Duration(t.due))})
+	t.err = t.errand.Carry(ctx)
 	done = true
-	return err
 }
+
+// due is when nobody waits for t any more.
+func (s *shell) due(t *trip) time.Time { return s.origin.Add(time.Duration(t.due)) }
 
 // expiring is a context with a deadline and no timer: nobody waits after it, which the shell
 // sees to.
@@ -250,8 +263,8 @@ type expiring struct {
 func (x expiring) Deadline() (time.Time, bool) { return x.at, true }
 
 // load takes back the trip that has come home, if any, and returns the next one, or nil.
-// With none, whoever carries is to rest, unless somebody else carries on.
-func (s *shell) load(back *trip) (next *trip, rest bool) {
+// Whoever carries is relieved if somebody else carries on.
+func (s *shell) load(back *trip) (next *trip, relieved bool) {
 	e := s.errands
 	switch {
 	case back == nil:
@@ -259,7 +272,7 @@ func (s *shell) load(back *trip) (next *trip, rest bool) {
 		back.lost = false // should this panic, it is counted once
 		if e.lost--; e.carrying || e.resting {
 			s.send()
-			return nil, false
+			return nil, true
 		}
 		e.carrying = true
 	case e.out == back:
@@ -276,8 +289,7 @@ func (s *shell) load(back *trip) (next *trip, rest bool) {
 	if e.carrying = next != nil; next == nil && s.closing {
 		s.checkDrained()
 	}
-	e.resting = next == nil
-	return next, e.resting
+	return next, false
 }
 
 // takeHome ends the trip under way.

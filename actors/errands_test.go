@@ -384,6 +384,7 @@ func TestErrandsConserveWhatTheyCarry(t *testing.T) {
 		weights := rapid.SliceOfN(rapid.IntRange(1, 3), callers, callers).Draw(rt, "weights")
 		leaves := rapid.SliceOfN(rapid.IntRange(0, 400), callers, callers).Draw(rt, "leaves after ms")
 		seats := rapid.SampledFrom([]int{0, 100}).Draw(rt, "seats")
+		stays := rapid.SliceOfN(rapid.Bool(), callers, callers).Draw(rt, "cannot leave")
 		synctest.Test(t, func(t *testing.T) {
 			o := &office{stock: map[string]int{"a": stock, "b": stock}}
 			var trip atomic.Int64
@@ -398,6 +399,7 @@ func TestErrandsConserveWhatTheyCarry(t *testing.T) {
 			m := newBranch(o)
 			m.bench, m.most = newBench(seats), 5
 			m.panicIn, m.panicOn = panicIn, panicOn
+			m.punctual = true
 			g := spawnBranch(t, actorstest.NewRegistry(t), m)
 			var wg sync.WaitGroup
 			for i, w := range weights {
@@ -405,7 +407,11 @@ func TestErrandsConserveWhatTheyCarry(t *testing.T) {
 					time.Sleep(time.Duration(i*17) * time.Millisecond)
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(leaves[i])*time.Millisecond+1)
 					defer cancel()
-					p, err := g.AcquireFor(ctx, patterns.Request{Key: string(rune('a' + i%2)), Weight: w})
+					r := patterns.Request{Key: string(rune('a' + i%2)), Weight: w}
+					if stays[i] {
+						ctx, r.NoWait = context.WithoutCancel(ctx), true // who waits may do so for ever
+					}
+					p, err := g.AcquireFor(ctx, r)
 					if err == nil {
 						time.Sleep(10 * time.Millisecond)
 						p.Release()

@@ -27,6 +27,8 @@ type branch struct {
 	returns []slip
 	shut    error // the last errand failed: refuse everybody
 	parting bool
+
+	punctual bool
 }
 
 // slip is what an errand asks, and the answer.
@@ -105,6 +107,7 @@ func (m *branch) Acquire(_ patterns.Instant, _ uint64, r *patterns.Request) patt
 }
 
 func (m *branch) Refers() bool                { return m.shut == nil }
+func (m *branch) Punctual() bool              { return m.punctual }
 func (m *branch) Room() int                   { m.trip("Room"); return m.room }
 func (m *branch) Wants(patterns.Instant) bool { return len(m.returns) > 0 }
 func (m *branch) Order() patterns.Order       { return m.order }

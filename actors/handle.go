@@ -251,7 +251,7 @@ func (h *Handle) queue(ctx context.Context, r *patterns.Request, in *cell, since
 		c.request.Deadline = patterns.Instant(by.Sub(s.origin))
 	}
 	c.state.Store(pending)
-	if err := s.mailbox.Post(&c.node, mailbox.Ordinary); err != nil {
+	if err := h.post(ctx, c); err != nil {
 		s.pool.Put(c)
 		return h.unposted(err)
 	}

@@ -160,6 +160,10 @@ type Referrer interface {
 	// turn on the spot. It may change at a dirty step.
 	Refers() bool
 
+	// Punctual reports that Carry ends soon after its time by itself, whatever the other side
+	// does: a caller who would wait that long anyway may be the one who carries.
+	Punctual() bool
+
 	// Room is how many may wait to be sent; the next is refused.
 	Room() int
 

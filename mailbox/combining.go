@@ -159,6 +159,15 @@ func (m *Combining) TryEnter() bool {
 	return false
 }
 
+// TryEnterIdle is TryEnter for a caller that does not wait for the turn at all.
+func (m *Combining) TryEnterIdle() bool {
+	if !m.word.CompareAndSwap(0, running) {
+		return false
+	}
+	m.begin()
+	return true
+}
+
 func (m *Combining) spinEnter() bool {
 	for range spinTries {
 		w := m.word.Load()

@@ -10,8 +10,9 @@ import (
 
 // habits are what of a client's options a limiter's Timeout and OnOutage depend on.
 type habits struct {
+	known        bool
 	heedsContext bool
-	read         time.Duration
+	read, write  time.Duration
 	retries      int
 	dials        int
 }
@@ -19,8 +20,8 @@ type habits struct {
 // unfit says what of a client's options makes it wait, or try again, where the limiter's
 // policy could decide; "" if nothing is known to.
 func unfit(client redis.UniversalClient, timeout time.Duration) string {
-	h, known := habitsOf(client)
-	if !known {
+	h := habitsOf(client)
+	if !h.known {
 		return ""
 	}
 	var problems []string
@@ -36,17 +37,23 @@ func unfit(client redis.UniversalClient, timeout time.Duration) string {
 	return strings.Join(problems, "; ")
 }
 
-func habitsOf(client redis.UniversalClient) (h habits, known bool) {
+// punctual reports whether a call, and one more for its script, is sure to end by timeout,
+// which its context has, too.
+func (h habits) punctual(timeout time.Duration) bool {
+	return h.heedsContext || h.read > 0 && h.write > 0 && 4*(h.read+h.write) <= timeout
+}
+
+func habitsOf(client redis.UniversalClient) habits {
 	switch c := client.(type) {
 	case *redis.Client:
 		o := c.Options()
-		return habits{o.ContextTimeoutEnabled, o.ReadTimeout, o.MaxRetries, o.DialerRetries}, true
+		return habits{true, o.ContextTimeoutEnabled, o.ReadTimeout, o.WriteTimeout, o.MaxRetries, o.DialerRetries}
 	case *redis.ClusterClient: // whose MaxRedirects are another matter
 		o := c.Options()
-		return habits{o.ContextTimeoutEnabled, o.ReadTimeout, o.MaxRetries, o.DialerRetries}, true
+		return habits{true, o.ContextTimeoutEnabled, o.ReadTimeout, o.WriteTimeout, o.MaxRetries, o.DialerRetries}
 	case *redis.Ring:
 		o := c.Options()
-		return habits{o.ContextTimeoutEnabled, o.ReadTimeout, o.MaxRetries, o.DialerRetries}, true
+		return habits{true, o.ContextTimeoutEnabled, o.ReadTimeout, o.WriteTimeout, o.MaxRetries, o.DialerRetries}
 	}
-	return habits{}, false
+	return habits{}
 }

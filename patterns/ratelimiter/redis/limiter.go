@@ -22,7 +22,8 @@ import (
 type Limiter struct {
 	*actors.Typed[Config, Snapshot]
 	cfg    Config
-	dialed redis.UniversalClient // to be closed; nil if it is the user's
+	client redis.UniversalClient
+	dialed bool // and is to be closed
 }
 
 // Spawn starts a limiter named name. The error names every bad field of cfg. Redis need not
@@ -61,22 +62,21 @@ func (l *Limiter) connect() (run, error) {
 	if err := l.cfg.Validate(); err != nil {
 		return nil, err
 	}
-	client := l.cfg.Client
-	if client == nil {
-		client = dial(l.cfg.URL, l.cfg.callTimeout())
-		l.dialed = client
+	l.client = l.cfg.Client
+	if l.client == nil {
+		l.client, l.dialed = dial(l.cfg.URL, l.cfg.callTimeout()), true
 	}
-	s, err := store.New(client, store.Config{Prefix: l.cfg.Prefix, Algorithm: algorithmOf(l.cfg.Algorithm)})
+	s, err := store.New(l.client, store.Config{Prefix: l.cfg.Prefix, Algorithm: algorithmOf(l.cfg.Algorithm)})
 	if err != nil {
 		l.hangUp()
-		return nil, &patterns.ConfigError{Pattern: pattern, Field: "Client", Value: client, Problem: err.Error()}
+		return nil, &patterns.ConfigError{Pattern: pattern, Field: "Client", Value: l.client, Problem: err.Error()}
 	}
 	return s.Run, nil
 }
 
 func (l *Limiter) hangUp() {
-	if l.dialed != nil {
-		_ = l.dialed.Close() // there is nothing to be done about it
+	if l.dialed {
+		_ = l.client.Close() // there is nothing to be done about it
 	}
 }
 
@@ -87,7 +87,7 @@ func (l *Limiter) spec(ask run) actors.Spec[Config, Snapshot] {
 		New: func(o actors.Origin) actors.Machine[Config, Snapshot] {
 			return newMachine(params{
 				name: o.Name, origin: o.Time, now: o.Now, config: l.cfg, run: ask, seed: [2]uint64{rand.Uint64(), rand.Uint64()},
-				unfit: unfit(l.cfg.Client, l.cfg.callTimeout()),
+				unfit: unfit(l.cfg.Client, l.cfg.callTimeout()), habits: habitsOf(l.client),
 			})
 		},
 	}

@@ -32,6 +32,7 @@ type Machine struct {
 	overrides map[string]*law
 
 	run     run
+	habits  habits
 	making  *batch
 	flying  *batch
 	spare   []*batch
@@ -81,11 +82,12 @@ type params struct {
 	run    run
 	seed   [2]uint64
 	unfit  string // what is wrong with the client
+	habits habits // of the client
 }
 
 func newMachine(p params) *Machine {
 	m := &Machine{
-		name: p.name, origin: p.origin, run: p.run, seed: p.seed, epoch: 1, hi: min(p.now, latest),
+		name: p.name, origin: p.origin, run: p.run, habits: p.habits, seed: p.seed, epoch: 1, hi: min(p.now, latest),
 		until: patterns.Never, again: patterns.Never, sweepAt: patterns.Never,
 		charges: make(map[uint64]charge), stocks: newStocks(), overrides: make(map[string]*law),
 	}
@@ -229,6 +231,9 @@ func (m *Machine) override(q ratelimiter.Override) (c patterns.Consultation) {
 func (m *Machine) Refers() bool {
 	return m.state == ratelimiter.Limiting && m.cfg.LeaseFor == 0 && !m.outage.down
 }
+
+// Punctual is true if the client heeds deadlines, or is known to be done sooner.
+func (m *Machine) Punctual() bool { return m.habits.punctual(m.cfg.callTimeout()) }
 
 // Room is how many requests may queue.
 func (m *Machine) Room() int { return m.cfg.MaxQueue }
