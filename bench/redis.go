@@ -45,12 +45,14 @@ func (r *theRedis) start() (stop func() error, err error) {
 	return server.Stop, nil
 }
 
-// dial returns a client with the settings of go-redis, and keys that nobody has had.
+// dial returns a client with the settings of go-redis, and keys that nobody has had. It
+// keeps to the deadlines of contexts, as one that Config.URL stands for does.
 func (r *theRedis) dial() (client *redis.Client, prefix string, err error) {
 	options, err := redis.ParseURL(r.url)
 	if err != nil {
 		return nil, "", err
 	}
+	options.ContextTimeoutEnabled = true
 	return redis.NewClient(options), "bench-" + rand.Text(), nil
 }
 
