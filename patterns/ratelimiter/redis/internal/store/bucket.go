@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns/internal/rate"
@@ -18,12 +19,16 @@ func (l *Law) size() int {
 // answerBucket goes once more through what the script decided, from where it began. What
 // it does not say need not be sent, and that both come to the same end is a proof that they
 // agree on each request.
-func (p *plan) answerBucket(e *entry, n *numbers, now int64, checks []Check, answers []Answer) error {
+func (p *plan) answerBucket(e *entry, n *numbers, booked bool, now int64, checks []Check, answers []Answer) error {
 	rules := e.law.rules
 	p.words = grow(p.words, 2*rules.Words())
 	words, end := p.words[:rules.Words()], p.words[rules.Words():]
 	readBucket(rules, n, words)
 	readBucket(rules, n, end)
+	k := standing{rules: rules, words: words}
+	if booked {
+		k.read(n, now)
+	}
 	if n.bad {
 		return nil
 	}
@@ -33,14 +38,12 @@ func (p *plan) answerBucket(e *entry, n *numbers, now int64, checks []Check, ans
 		if before >= 0 && repeats(c, &checks[before], &answers[before]) {
 			*a = answers[before]
 		} else {
-			*a = decide(rules, words, now, c)
+			*a = k.decide(now, c)
 		}
 		before = i
 	}
-	for i := range words {
-		if words[i] != end[i] {
-			return &Fault{Class: Protocol, Err: errors.New("the script decided otherwise than the limiter would")}
-		}
+	if !slices.Equal(words, end) {
+		return &Fault{Class: Protocol, Err: errors.New("the script decided otherwise than the limiter would")}
 	}
 	return nil
 }
@@ -58,11 +61,12 @@ func readBucket(rules *rate.Tiers, n *numbers, words []uint64) {
 
 // repeats reports whether c is answered as the check before, which changed nothing.
 func repeats(c, before *Check, a *Answer) bool {
-	return c.Kind != Return && c.Kind == before.Kind && c.Weight == before.Weight && a.Taken == 0
+	return c.Kind < Return && c.Kind == before.Kind && c.Weight == before.Weight && a.Taken == 0
 }
 
 // decide is what the script does for one check.
-func decide(rules *rate.Tiers, words []uint64, now int64, c *Check) Answer {
+func (k *standing) decide(now int64, c *Check) Answer {
+	rules, words := k.rules, k.words
 	a := Answer{At: now, Tier: -1}
 	ask := c.Weight
 	switch c.Kind {
@@ -74,16 +78,23 @@ func decide(rules *rate.Tiers, words []uint64, now int64, c *Check) Answer {
 	case Take:
 		a.Taken = c.Weight
 	case Return:
-		giveBack(rules, words, now, c)
+		k.giveBack(now, c.Since, c.Weight)
+		ask = 0
+	case Reserve:
+		a.Taken = c.Weight
+	case Cancel:
+		a.Taken = k.cancel(now, c)
 		ask = 0
 	}
 	wait, tier := rules.Wait(words, now, ask)
 	switch {
+	case ask == 0:
 	case wait == 0:
 		if a.Taken > 0 {
-			a.Since = rules.Since(words, now)
-			rules.Charge(words, now, a.Taken)
+			a.Since = k.take(now, a.Taken)
 		}
+	case wait > 0 && c.Kind == Reserve && k.reserve(now, wait, c, &a):
+		a.RetryAfter = micros(wait)
 	case wait < 0:
 		a.Taken, a.RetryAfter, a.Tier = 0, -1, tier
 	default:
@@ -104,21 +115,6 @@ func decide(rules *rate.Tiers, words []uint64, now int64, c *Check) Answer {
 	a.Limit, a.Remaining = r.Capacity(), least
 	a.ResetAfter = micros(r.Reset(rules.Of(words, a.Tier), now))
 	return a
-}
-
-// giveBack puts c.Weight back into each tier, as far as it has room at all.
-func giveBack(rules *rate.Tiers, words []uint64, now int64, c *Check) {
-	for t := range rules.Len() {
-		r, w := rules.Rule(t).(*rate.Bucket), rules.Of(words, t)
-		weight := min(c.Weight, r.Capacity())
-		switch {
-		case weight == 0:
-		case c.Since == 0:
-			r.PutBack(w, now, weight)
-		default:
-			r.Refund(w, c.Since, now, weight)
-		}
-	}
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -7,6 +7,15 @@
 // decided is decided on the server, by its clock in microseconds and in whole numbers;
 // requests for the same key are decided one after the other in the order they were given.
 //
+// # Bookings
+//
+// Of a bucket permits can be booked that come later. It is then what it was before, and the
+// bookings, each at its time: one that is cancelled leaves a gap that others may use, as far
+// as nothing is missing at the times that were told. A bucket with bookings is read and
+// written whole, which takes the server a few µs more; a call has few that make or cancel some.
+// If the rate of a key changes, its bookings can no longer be cancelled before their time, and
+// what is owed stays as many tokens.
+//
 // # Keys
 //
 // A user's key is one key of Redis, whatever the number of tiers:
@@ -26,7 +35,8 @@
 // certainly did not. Nothing that may have run is sent again, however the client is set.
 //
 // A clock that goes back, as when a replica takes over whose clock is behind, never lets
-// more pass. A bucket then is at worst empty, from when it is next asked. A log waits for
+// more pass. A bucket then is at worst empty, from when it is next asked; one of which
+// something is booked is what it was when that was last written. A log waits for
 // the old time to come again if that is at most its longest window away, and otherwise goes
 // on as if its newest permit had been taken now. A clock that jumps ahead lets through what
 // the time would have brought.

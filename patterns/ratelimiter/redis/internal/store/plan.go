@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// maxKeys, maxRuns and maxLogged bound how long one call of the script keeps the server:
-	// keys, runs of equal requests, and permits that may be logged.
-	maxKeys   = 128
-	maxRuns   = 512
-	maxLogged = 16_384
+	// maxKeys, maxRuns and maxCosts bound how long one call of the script keeps the server:
+	// keys, runs of equal requests, and what they may cost in permits to be logged.
+	maxKeys  = 128
+	maxRuns  = 512
+	maxCosts = 16_384
 )
 
 // plan is what one Run asks, and its scratch memory.
@@ -35,7 +35,7 @@ type entry struct {
 	nameEnd   int32 // in plan.names
 	again     bool  // its key has an entry before
 	runs      int32
-	costs     int64 // how many permits may be logged
+	costs     int64
 	lastKind  Kind
 	lastCount int64
 }
@@ -81,8 +81,14 @@ func (c *Check) problem(a Algorithm) string {
 		return "a check has no law"
 	case c.Law.algorithm != a:
 		return "a check's law is of another algorithm"
-	case c.Kind > Return:
+	case c.Kind > Cancel:
 		return "a check is of no kind"
+	case c.Kind > Return && a == SlidingLog:
+		return "a log books nothing"
+	case c.Kind == Cancel && (c.Booking == nil || !c.Booking.valid()):
+		return "there is no such booking"
+	case c.Within < 0:
+		return "a time to wait must not be negative"
 	case c.Weight < 0:
 		return "a weight must not be negative"
 	case c.Since < 0 || c.Since >= whole:
@@ -100,8 +106,8 @@ func (p *plan) add(s *Store, c *Check, i int32, several bool) {
 		var at int32
 		if at, again = p.last[c.Key]; again {
 			e := &p.entries[at]
-			same := kind == e.lastKind && weight == e.lastCount && kind != Return
-			if e.law == c.Law && (same || e.runs < maxRuns) {
+			same := kind == e.lastKind && weight == e.lastCount && kind < Return
+			if e.law == c.Law && (same || e.runs < maxRuns && e.costs+kind.cost() <= maxCosts) {
 				p.next[e.tail] = i
 				e.tail = i
 				e.add(kind, weight, same)
@@ -119,12 +125,24 @@ func (p *plan) add(s *Store, c *Check, i int32, several bool) {
 func (e *entry) add(kind Kind, weight int64, same bool) {
 	if !same {
 		e.runs++
+		e.costs += kind.cost()
 		e.lastKind, e.lastCount = kind, weight
 	}
 	if e.law.algorithm == SlidingLog && kind <= TakeUpTo {
 		most := e.law.tiers[0].Count
 		e.costs = min(e.costs+min(weight, most), most)
 	}
+}
+
+// cost is more than nothing where all bookings of a key may have to be gone through.
+func (k Kind) cost() int64 {
+	switch k {
+	case Return:
+		return maxCosts / 256
+	case Reserve, Cancel:
+		return maxCosts / 64
+	}
+	return 0
 }
 
 // asked is what the script is asked: nothing is taken or given of nothing, nor is anything
@@ -134,8 +152,6 @@ func (c *Check) asked() (Kind, int64) {
 	switch {
 	case weight == 0, c.Kind == Return && c.Law.algorithm == SlidingLog:
 		return Peek, min(weight, 0)
-	case c.Kind == Return:
-		return Return, weight
 	}
 	return c.Kind, weight
 }
@@ -148,7 +164,7 @@ func (p *plan) divide(s *Store, checks []Check) {
 		for to < len(p.entries) && to-from < maxKeys && s.spread != apart {
 			e := &p.entries[to]
 			runs, costs = runs+e.runs, costs+e.costs
-			if e.slot != first.slot || runs > maxRuns || costs > maxLogged {
+			if e.slot != first.slot || runs > maxRuns || costs > maxCosts {
 				break
 			}
 			to++
@@ -188,27 +204,44 @@ func (p *plan) call(s *Store, from, to int, checks []Check) {
 		count += 1 + 2*int(e.runs)
 		for at := e.head; at >= 0; {
 			kind, weight := checks[at].asked()
-			since, times := uint64(checks[at].Since), uint64(0)
+			c, times := &checks[at], uint64(0)
 			for same := true; same; {
 				at = p.next[at]
 				times++
 				same = false
-				if at >= 0 && kind != Return {
+				if at >= 0 && kind < Return {
 					k, w := checks[at].asked()
 					same = k == kind && w == weight
 				}
 			}
+			if kind > Return { // the kinds that are alone are one to the script
+				kind, times = Return, times+uint64(kind-Return)
+			}
 			b = appendNumber(b, uint64(kind)+4*times)
 			b = appendNumber(b, uint64(weight))
 			if kind == Return {
-				b = appendNumber(b, since)
-				count++
+				more := c.more()
+				for _, x := range more {
+					b = appendNumber(b, uint64(x))
+				}
+				count += len(more)
 			}
 		}
 	}
 	b[1], b[2], b[3], b[4] = byte(count>>24), byte(count>>16), byte(count>>8), byte(count)
 	args = append(append(args, b), s.script.more...)
 	p.calls = append(p.calls, call{from: from, to: to, args: args})
+}
+
+// more are the numbers of a check that is alone.
+func (c *Check) more() []int64 {
+	switch c.Kind {
+	case Reserve:
+		return []int64{min(c.Within, whole-1)}
+	case Cancel:
+		return []int64{c.Booking.Since, c.Booking.At, c.Booking.Number}
+	}
+	return []int64{c.Since}
 }
 
 // fail answers all checks of e with err.

@@ -128,13 +128,14 @@ func (s *Store) settle(p *plan, c *call, checks []Check, answers []Answer) (firs
 
 // answer reads what the script says of e.
 func (s *Store) answer(p *plan, e *entry, n *numbers, now int64, checks []Check, answers []Answer) error {
-	switch n.byte() {
-	case 0:
+	switch status := n.byte(); status {
+	case 0, 3:
 		if s.config.Algorithm == SlidingLog {
+			n.bad = n.bad || status == 3
 			p.answerLog(e, n, now, checks, answers)
 			return nil
 		}
-		return p.answerBucket(e, n, now, checks, answers)
+		return p.answerBucket(e, n, status == 3, now, checks, answers)
 	case 1:
 		return &KeyError{Key: e.name, Problem: "the value is none of this limiter"}
 	case 2:

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/bulwark-go/bulwark/patterns/internal/rate"
 )
 
 // twin is what a store should be: the rules of local limiters, or a list, in memory.
@@ -16,52 +19,178 @@ type twin interface {
 	decide(now int64, c *Check) Answer
 }
 
-// buckets is the twin of TokenBucket.
+// buckets is the twin of TokenBucket: of each key what happened since its law held, and what
+// is to come.
 type buckets map[string]*bucket
 
 type bucket struct {
-	law   *Law
-	words []uint64
+	law    *Law
+	words  []uint64 // before all that happened
+	events []event
+}
+
+// event is a permit that is used at a time, or given back.
+type event struct {
+	at, n, since int64
+	back         bool
+	number       int64 // of a booking
 }
 
 func (b buckets) decide(now int64, c *Check) Answer {
-	rules := c.Law.rules
-	words := make([]uint64, rules.Words())
-	k := b[c.Key]
-	if k == nil {
-		rules.Start(words, now)
+	k := &bucket{law: c.Law, words: make([]uint64, c.Law.rules.Words())}
+	old := b[c.Key]
+	if old == nil {
+		c.Law.rules.Start(k.words, now)
 	} else {
-		k.convert(c.Law, words, now)
+		if !k.convert(old, now) {
+			k.words, k.events = old.words, slices.Clone(old.events)
+		}
 	}
-	was := slices.Clone(words)
-	a := decide(rules, words, now, c)
-	changed := c.Kind != Peek && c.Weight > 0
-	if k == nil && changed && c.Kind != Return {
-		changed = !slices.Equal(was, words) // a refusal leaves no trace
-	}
-	if changed {
-		b[c.Key] = &bucket{c.Law, words}
+	a := k.answer(now, c)
+	given := c.Kind == Return || c.Kind == Cancel && c.Booking.At <= now
+	if c.Weight > 0 && c.Kind != Peek && (old != nil || a.Taken > 0 || given) {
+		b[c.Key] = k // a refusal leaves no trace
 	}
 	return a
 }
 
-// convert makes of k the words of a law, tier by tier.
-func (k *bucket) convert(to *Law, words []uint64, now int64) {
-	for i, t := range to.tiers {
-		rule, w := to.rules.Rule(i), to.rules.Of(words, i)
-		if i >= len(k.law.tiers) {
-			rule.Start(w, now)
+// at is where the key stands if nothing more happens, or what has happened by now.
+func (k *bucket) at(now int64, all bool) []uint64 {
+	words, events := slices.Clone(k.words), slices.Clone(k.events)
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	for _, e := range events {
+		rules := k.law.rules
+		switch {
+		case e.at > now && !all:
+		case e.number > 0:
+			rules.Promise(words, e.at, e.n)
+		case !e.back:
+			rules.Charge(words, e.at, e.n)
+		default:
+			for t := range rules.Len() {
+				r, w := rules.Rule(t).(*rate.Bucket), rules.Of(words, t)
+				if n := min(e.n, r.Capacity()); e.since == 0 {
+					r.PutBack(w, e.at, n)
+				} else {
+					r.Refund(w, e.since, e.at, n)
+				}
+			}
+		}
+	}
+	return words
+}
+
+func (k *bucket) answer(now int64, c *Check) Answer {
+	said := func(words []uint64, weight int64) Answer {
+		s := standing{rules: k.law.rules, words: words}
+		return s.decide(now, &Check{Kind: Peek, Weight: weight})
+	}
+	words, before := k.at(now, true), k.at(now, false)
+	n := c.Weight
+	if c.Kind == TakeUpTo {
+		if n = min(n, k.law.rules.Remaining(words, now)); n == 0 {
+			return said(words, min(c.Weight, 1))
+		}
+	}
+	refused := said(words, n)
+	a := Answer{Taken: n}
+	switch {
+	case n == 0:
+		return refused
+	case c.Kind == Peek:
+		return refused
+	case c.Kind == Return:
+		a.Taken = 0
+		k.events = append(k.events, event{at: now, n: n, since: c.Since, back: true})
+	case c.Kind == Cancel && c.Booking.At > now:
+		i := slices.IndexFunc(k.events, func(e event) bool { return e.at > now && e.number == c.Booking.Number })
+		if a.Taken = 0; i >= 0 {
+			a.Taken = k.events[i].n
+			k.events = slices.Delete(k.events, i, i+1)
+		}
+	case c.Kind == Cancel:
+		k.events = append(k.events, event{at: now, n: n, since: c.Booking.Since, back: true})
+		if a.Taken = 0; k.law.rules.Reset(before, now) > 0 {
+			for t := range k.law.rules.Len() {
+				rule := k.law.rules.Rule(t)
+				if rule.Reset(k.law.rules.Of(k.at(now, false), t), now) < rule.Reset(k.law.rules.Of(before, t), now) {
+					a.Taken = n
+				}
+			}
+		}
+	case refused.RetryAfter == 0:
+		a.Since = k.law.rules.Since(before, now)
+		k.events = append(k.events, event{at: now, n: n})
+	case c.Kind == Reserve && refused.RetryAfter > 0 && refused.RetryAfter.Microseconds() <= c.Within && k.pending(now) < MaxBooked && k.tells(now, now+refused.RetryAfter.Microseconds(), words, n):
+		at := now + refused.RetryAfter.Microseconds()
+		a.Since, a.Number, a.RetryAfter = at, unnumbered, refused.RetryAfter
+		k.events = append(k.events, event{at: at, n: n, number: unnumbered})
+	default:
+		return refused
+	}
+	all := said(k.at(now, true), 0)
+	all.Taken, all.Since, all.Number, all.RetryAfter = a.Taken, a.Since, a.Number, a.RetryAfter
+	return all
+}
+
+// unnumbered is a booking whose number the twin is told of.
+const unnumbered = 1
+
+// name numbers the last booking of a key, as no other is.
+func (k *bucket) name(now, number int64) error {
+	for _, e := range k.events {
+		if e.at > now && e.number == number {
+			return fmt.Errorf("two bookings are numbered %d", number)
+		}
+	}
+	k.events[len(k.events)-1].number = number
+	return nil
+}
+
+func (k *bucket) pending(now int64) (n int) {
+	for _, e := range k.events {
+		if e.number > 0 && e.at > now {
+			n++
+		}
+	}
+	return n
+}
+
+// tells reports whether what is booked can be told with the numbers that a script has.
+func (k *bucket) tells(now, at int64, words []uint64, n int64) bool {
+	for i, t := range k.law.tiers {
+		c, p := t.reduced()
+		span := max(at, int64(k.law.rules.Of(words, i)[0])) - now
+		x := new(big.Int).Mul(big.NewInt(span), new(big.Int).SetUint64(c))
+		x.Add(x, new(big.Int).SetUint64(uint64(n)*p+c))
+		if x.Cmp(big.NewInt(whole/2)) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// convert makes of k what old is under another law, tier by tier; false if it is the same.
+// Bookings are owed then, and no more.
+func (k *bucket) convert(old *bucket, now int64) (changed bool) {
+	words, rules := old.at(now, true), k.law.rules
+	changed = len(old.law.tiers) != len(k.law.tiers)
+	for i, t := range k.law.tiers {
+		rule, w := rules.Rule(i), rules.Of(k.words, i)
+		rule.Start(w, now)
+		if i >= len(old.law.tiers) {
 			continue
 		}
-		was, old := k.law.tiers[i], k.law.rules.Of(k.words, i)
+		was, from := old.law.tiers[i], old.law.rules.Of(words, i)
 		a, b := was.reduced()
 		if c, d := t.reduced(); a == c && b == d && was.Burst == t.Burst {
-			copy(w, old)
+			copy(w, from)
 			continue
 		}
-		rule.Start(w, now)
-		k.keepTokens(i, old, t, w, now)
+		changed = true
+		old.keepTokens(i, from, t, w, now)
 	}
+	return changed
 }
 
 // keepTokens has a tier of another rate hold as many tokens, or as many as have room.
@@ -77,9 +206,15 @@ func (k *bucket) keepTokens(i int, old []uint64, to Tier, w []uint64, now int64)
 		return
 	}
 	c, p = to.reduced()
+	most := big.NewInt(whole - 1)
+	if c == 1 {
+		most.SetInt64(whole/2 - 1)
+	}
 	parts := missing.Mul(missing, new(big.Rat).SetInt64(int64(p))) // of 1/c µs, rounded up
 	up := new(big.Int).Add(parts.Num(), parts.Denom())
-	up.Sub(up, big.NewInt(1)).Quo(up, parts.Denom())
+	if up.Sub(up, big.NewInt(1)).Quo(up, parts.Denom()); up.Cmp(most) > 0 {
+		up = most
+	}
 	q, r := new(big.Int).QuoRem(up, big.NewInt(int64(c)), new(big.Int))
 	w[0] = uint64(now + q.Int64())
 	if len(w) > 1 {
@@ -197,6 +332,11 @@ func agreesWithItsTwin(t *testing.T, a Algorithm, newTwin func() twin) {
 		c.now = today
 		law := laws[0]
 		var given []Answer
+		kinds := []Kind{Take, Take, Take, TakeUpTo, Peek, Return}
+		if a == TokenBucket && rapid.Bool().Draw(r, "books") {
+			kinds = append(kinds, Reserve, Reserve, Reserve, Cancel, Cancel)
+		}
+		var bookings []Check // to be cancelled, again and again
 		for range rapid.IntRange(1, 12).Draw(r, "batches") {
 			tier := law.tiers[0]
 			one := max(1, tier.Period.Microseconds()/tier.Count)
@@ -208,11 +348,20 @@ func agreesWithItsTwin(t *testing.T, a Algorithm, newTwin func() twin) {
 				check := Check{
 					Key:    strconv.Itoa(run) + "/" + rapid.SampledFrom([]string{"a", "a", "b", ""}).Draw(r, "key"),
 					Law:    law,
-					Kind:   rapid.SampledFrom([]Kind{Take, Take, Take, TakeUpTo, Peek, Return}).Draw(r, "kind"),
+					Kind:   rapid.SampledFrom(kinds).Draw(r, "kind"),
 					Weight: rapid.OneOf(rapid.Int64Range(0, 3), rapid.Just[int64](1), rapid.Int64Range(0, 25)).Draw(r, "weight"),
 				}
 				if check.Kind == Return && len(given) > 0 && rapid.Bool().Draw(r, "since") {
 					check.Since = rapid.SampledFrom(given).Draw(r, "grant").Since
+				}
+				switch {
+				case check.Kind == Reserve:
+					check.Within = rapid.OneOf(rapid.Just(one), rapid.Int64Range(0, 30*one), rapid.Just[int64](1<<60)).Draw(r, "within")
+				case check.Kind == Cancel && len(bookings) > 0:
+					booked := rapid.SampledFrom(bookings).Draw(r, "booking")
+					check.Key, check.Weight, check.Booking = booked.Key, booked.Weight, booked.Booking
+				case check.Kind == Cancel:
+					check.Kind = Peek
 				}
 				return check
 			}), 1, 20).Draw(r, "checks")
@@ -222,10 +371,22 @@ func agreesWithItsTwin(t *testing.T, a Algorithm, newTwin func() twin) {
 			}
 			for i := range checks {
 				decisions++
-				if want := model.decide(c.now, &checks[i]); answers[i] != want {
+				want := model.decide(c.now, &checks[i])
+				if want.Number == unnumbered && answers[i].Number > 0 {
+					want.Number = answers[i].Number
+					if err := model.(buckets)[checks[i].Key].name(c.now, want.Number); err != nil {
+						r.Fatal(err)
+					}
+				}
+				if answers[i] != want {
 					r.Fatalf("check %d of %v at %d, %s:\ngot  %+v\nwant %+v", i, checks[i].Law.tiers, c.now-today, describe(checks), answers[i], want)
 				}
 				given = append(given, answers[i])
+				if answers[i].Taken > 0 && checks[i].Kind == Reserve {
+					booked := checks[i]
+					booked.Booking = &Booking{At: c.now + answers[i].RetryAfter.Microseconds(), Number: answers[i].Number, Since: answers[i].Since}
+					bookings = append(bookings, booked)
+				}
 			}
 		}
 	})
@@ -234,7 +395,7 @@ func agreesWithItsTwin(t *testing.T, a Algorithm, newTwin func() twin) {
 
 func describe(checks []Check) (text string) {
 	for _, c := range checks {
-		text += fmt.Sprintf("\n%q %d %d since %d of %v", c.Key, c.Kind, c.Weight, max(c.Since-today, 0), c.Law.tiers)
+		text += fmt.Sprintf("\n%q %d %d since %d within %d %+v of %v", c.Key, c.Kind, c.Weight, max(c.Since-today, 0), c.Within, c.Booking, c.Law.tiers)
 	}
 	return text
 }
