@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/policyerr"
 	"github.com/bulwark-go/bulwark/integrations/nethttp"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
@@ -92,12 +93,20 @@ func (x *course) admit() bool {
 }
 
 // try calls the handlers, on whatever goroutine the policies chose. Its error is what guards
-// judge.
+// judge, and final: no retry need wait for another.
 func (x *course) try(ctx context.Context) (Answer, error) {
 	if !x.admit() {
 		return nil, ErrSpent
 	}
 	defer x.calls.Done()
+	status, err := x.answer(ctx)
+	if err != nil {
+		return nil, policyerr.Also(err, patterns.ErrFinal)
+	}
+	return status, nil
+}
+
+func (x *course) answer(ctx context.Context) (Answer, error) {
 	x.c.SetContext(ctx)
 	call(x.c)
 	if err := ctx.Err(); err != nil {

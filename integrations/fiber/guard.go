@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v3"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/single"
 	"github.com/bulwark-go/bulwark/integrations/nethttp"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -23,7 +24,7 @@ func New(g patterns.Guard, opts ...Option) (fiber.Handler, error) {
 	if g == nil {
 		err = errors.Join(err, fmt.Errorf("fiberguard: %w", patterns.ErrNilGuard))
 	}
-	if err != nil {
+	if err = errors.Join(err, single.Check(g)); err != nil {
 		return nil, err
 	}
 	h := &guarded{entrance: e, guard: g}
@@ -32,6 +33,9 @@ func New(g patterns.Guard, opts ...Option) (fiber.Handler, error) {
 	}
 	return h.serve, nil
 }
+
+// ErrHedge is matched by the error of a guard that is a hedge, or has one in it.
+var ErrHedge = single.ErrHedge
 
 // ErrSpent refuses to handle a request again, as a retry or a hedge would. It matches
 // patterns.ErrRejected too.

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/bulwark-go/bulwark/integrations/internal/hosted"
+	"github.com/bulwark-go/bulwark/integrations/internal/single"
 	"github.com/bulwark-go/bulwark/integrations/nethttp"
 	"github.com/bulwark-go/bulwark/patterns"
 )
@@ -21,13 +22,16 @@ func Guard(g patterns.Guard, opts ...nethttp.Option) gin.HandlerFunc { return mu
 // names every fault.
 func New(g patterns.Guard, opts ...nethttp.Option) (gin.HandlerFunc, error) {
 	middleware, err := nethttp.New(g, opts...)
-	if err != nil {
+	if err = errors.Join(err, single.Check(g)); err != nil {
 		return nil, err
 	}
 	terms := g.Terms()
 	around := terms != nil && (terms.Policy != nil || terms.Timeout > 0)
 	return handler(middleware(http.HandlerFunc(next)), around), nil
 }
+
+// ErrHedge is matched by the error of a guard that is a hedge, or has one in it.
+var ErrHedge = single.ErrHedge
 
 // RateLimit holds clients to a rate, and tells them with every answer what they have left, as
 // that of package nethttp does. It panics if an option is wrong; NewRateLimit does not.

@@ -10,6 +10,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/bulwark-go/bulwark/integrations/internal/policyerr"
+	"github.com/bulwark-go/bulwark/patterns"
 )
 
 // maxHeld is how many bytes of a failing response are held back, in case something better
@@ -209,16 +212,26 @@ func (a *attempt) wait() {
 	}
 }
 
-func (a *attempt) end() {
+// unwound is told that the handler panicked, or ended its goroutine.
+func (a *attempt) unwound() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
 }
 
-// finish returns what became of the attempt, as guards see it.
+// finish returns what became of the attempt, as guards see it. What cannot be made again need
+// not wait for a retry.
 func (a *attempt) finish() (http.Handler, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	answer, err := a.end()
+	if err != nil && (a.winner != nil || !a.repeatable()) {
+		err = policyerr.Also(err, patterns.ErrFinal)
+	}
+	return answer, err
+}
+
+func (a *attempt) end() (http.Handler, error) {
 	a.ended = true
 	if a.status == 0 && a.refusal() == nil {
 		a.writeHeader(http.StatusOK)

@@ -54,7 +54,7 @@ func (c *course) try(ctx context.Context) (answer http.Handler, err error) {
 		if returned {
 			return
 		}
-		a.end()
+		a.unwound()
 		if left := c.request.Context().Err(); errors.Is(left, context.Canceled) {
 			if p := recover(); p != nil { // which is nobody's failure
 				c.keep(p)
@@ -74,7 +74,7 @@ func (c *course) try(ctx context.Context) (answer http.Handler, err error) {
 func (c *course) admit(ctx context.Context) (*attempt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over.Load() || c.winner != nil || c.attempts > 0 && (c.request.ContentLength != 0 || c.host != nil) {
+	if c.over.Load() || c.winner != nil || c.attempts > 0 && !c.repeatable() {
 		return nil, ErrSpent
 	}
 	if c.host != nil {
@@ -83,6 +83,9 @@ func (c *course) admit(ctx context.Context) (*attempt, error) {
 	c.attempts++
 	return &attempt{course: c, ctx: ctx, header: c.base.Clone()}, nil
 }
+
+// repeatable reports whether the handler may be called again.
+func (c *course) repeatable() bool { return c.request.ContentLength == 0 && c.host == nil }
 
 func (c *course) keep(p any) {
 	c.mu.Lock()

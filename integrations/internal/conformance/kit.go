@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -75,8 +76,13 @@ func (c *check) open(name string) *circuitbreaker.Breaker {
 
 func (c *check) room(slots int) *bulkhead.Bulkhead {
 	c.Helper()
-	b := must[*bulkhead.Bulkhead](c)(bulkhead.Spawn(c.guards, "secret-room", bulkhead.Config{MaxConcurrent: slots}))
-	c.book("room", func(ctx context.Context) patterns.Counts { s, _ := b.Snapshot(ctx); return s.Counts })
+	return c.roomOf(fmt.Sprint("secret-room-", len(c.books)), slots)
+}
+
+func (c *check) roomOf(name string, slots int) *bulkhead.Bulkhead {
+	c.Helper()
+	b := must[*bulkhead.Bulkhead](c)(bulkhead.Spawn(c.guards, name, bulkhead.Config{MaxConcurrent: slots}))
+	c.book(name, func(ctx context.Context) patterns.Counts { s, _ := b.Snapshot(ctx); return s.Counts })
 	return b
 }
 

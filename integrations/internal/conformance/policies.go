@@ -1,12 +1,22 @@
 package conformance
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/single"
 	"github.com/bulwark-go/bulwark/patterns"
+	"github.com/bulwark-go/bulwark/patterns/hedge"
+	"github.com/bulwark-go/bulwark/patterns/pipeline"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
@@ -44,31 +54,132 @@ var policies = []named{
 		g := c.line(c.breaker("b"), c.timeout(30*time.Millisecond, true))
 		release, returned := make(chan struct{}), make(chan error, 1)
 		c.one(func(x Exchange) error {
-			<-release
+			c.late(x, release)
 			x.SetHeader("X-Mine", "1")
 			err := x.Answer(http.StatusOK, "secret")
 			returned <- err
 			return err
 		}, Guard{Guard: g})
-		answer := make(chan reply, 1)
-		go func() { answer <- c.get("/pay") }()
-		var got reply
-		if c.f.Waits {
-			close(release)
-			got = next(c, answer)
-		} else {
-			got = next(c, answer)
-			close(release)
-		}
+		c.wantProblem(c.get("/pay"), 503, "timeout")
+		close(release)
 		_ = next(c, returned) // which it may have got through, and may not
-		if c.f.Waits && got.status == http.StatusOK {
-			c.want(got, 200, "secret") // it was released in time
-		} else {
-			c.wantProblem(got, 503, "timeout")
-		}
 		c.stop()
 		if _, n := c.books[0](); n.InFlight != 0 || !n.Balanced() {
 			c.Errorf("got %+v", n)
+		}
+	}},
+	{"a handler that was abandoned writes into nobody's response, and its permit is back once", func(c *check) {
+		const rounds = 6
+		outer, inner := c.room(100), watch(c.roomOf("inner", 100))
+		line := c.line(outer, c.timeout(20*time.Millisecond, true), inner)
+		release := make(chan struct{})
+		c.serve(Spec{Routes: []Route{
+			{"/pay", []Guard{{Guard: line}}, func(x Exchange) error {
+				c.late(x, release)
+				for range 3 {
+					x.SetHeader("X-Mine", "1")
+					_ = x.Answer(http.StatusOK, "secret")
+				}
+				_ = x.Fail(http.StatusInternalServerError, "secret")
+				return x.Stream(func(w io.Writer, flush func() error) {
+					for range 3 {
+						_, _ = io.WriteString(w, "secret")
+						_ = flush()
+					}
+				})
+			}},
+			{"/fine", []Guard{{Guard: c.room(100)}}, func(x Exchange) error { return x.Answer(http.StatusOK, x.Header("X-Id")) }},
+		}})
+		fine := func(n int) {
+			id := strconv.Itoa(n)
+			got := c.get("/fine", "X-Id", id)
+			c.want(got, 200, id)
+			if got.header.Get("X-Mine") != "" {
+				c.Errorf("%d: got %v", n, got.header)
+			}
+		}
+		for i := range rounds { // on connections that are used again where they can be
+			got := c.get("/pay")
+			c.wantProblem(got, 503, "timeout")
+			if got.header.Get("X-Mine") != "" {
+				c.Errorf("got %v", got.header)
+			}
+			fine(i)
+		}
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				for j := range 10 {
+					fine(100*i + j)
+				}
+			})
+		}
+		close(release)
+		wg.Wait()
+		for range rounds {
+			next(c, inner.ended)
+		}
+		for i, n := range c.settle()[:2] {
+			if n.Granted != rounds || n.Reported != rounds {
+				c.Errorf("%d: got %+v", i, n)
+			}
+		}
+	}},
+	{"a slow body keeps nobody's permit once its client has the timeout's answer", func(c *check) {
+		room := watch(c.room(1))
+		g := c.line(c.timeout(30*time.Millisecond, true), room)
+		c.one(func(x Exchange) error {
+			if _, err := x.Body(); err == nil {
+				c.Error("half a body looks whole")
+			}
+			return x.Answer(http.StatusBadRequest, "")
+		}, Guard{Guard: g})
+		w := c.dial("POST /pay HTTP/1.1\nHost: x\nContent-Length: 1000\n\nhalf")
+		if !c.f.Buffers {
+			if got := w.status(); got != "503" {
+				c.Errorf("got %q", got)
+			}
+			next(c, room.ended) // while its client is still there
+			return
+		}
+		_ = w.Close()
+		if n := c.settle()[0]; n.Asked != 0 {
+			c.Errorf("got %+v", n)
+		}
+	}},
+	{"a panic behind policies is a failure, also of a handler that was abandoned", func(c *check) {
+		for where, name := range map[Recovery]string{Outside: "outside", Inside: "inside"} {
+			for _, abandon := range []bool{false, true} {
+				c.Run(fmt.Sprintf("%s, abandon: %v", name, abandon), func(t *testing.T) {
+					c := newCheck(t, c.f)
+					room := watch(c.room(1))
+					soon := c.timeout(hung, abandon)
+					short := c.line(must[*timeout.Timeout](c)(timeout.Spawn(c.guards, "short", timeout.Config{PerAttempt: 20 * time.Millisecond, Abandon: true})), watch(c.roomOf("few", 10)))
+					release, returned := make(chan struct{}), make(chan struct{})
+					c.serve(Spec{Recovery: where, Routes: []Route{
+						{"/pay", []Guard{{Guard: c.line(soon, room)}}, func(Exchange) error { panic("secret") }},
+						{"/late", []Guard{{Guard: short}}, func(x Exchange) error {
+							defer close(returned)
+							c.late(x, release)
+							panic("secret")
+						}},
+					}})
+					for range 3 { // so the one permit is back each time
+						if got := c.get("/pay"); got.status != 500 || got.err != nil {
+							c.Errorf("got %+v", got)
+						}
+					}
+					if got := c.get("/late"); !c.f.Waits || got.status != 500 { // it panicked before it was abandoned
+						c.wantProblem(got, 503, "timeout")
+					}
+					close(release)
+					next(c, returned)
+					c.stop()
+					if _, n := c.books[0](); n.Failure != 3 || n.InFlight != 0 || !n.Balanced() {
+						c.Errorf("got %+v", n)
+					}
+				})
+			}
 		}
 	}},
 	{"a fallback answers in place of a failure, and of a refusal", func(c *check) {
@@ -97,7 +208,7 @@ var policies = []named{
 		c.wantOutcome(c.settle()[0], patterns.Counts{Failure: 2, Success: 1})
 	}},
 	{"a handler is called again by a retry, where it can be", func(c *check) {
-		again := must[*retry.Retry](c)(retry.Spawn(c.guards, "again", retry.Config{Attempts: 3, Backoff: retry.Constant(time.Millisecond)}))
+		again := c.again(time.Millisecond)
 		b := c.breaker("b")
 		var calls atomic.Int32
 		c.one(func(x Exchange) error {
@@ -110,11 +221,64 @@ var policies = []named{
 		got := c.get("/pay")
 		if c.f.CallsOnce {
 			c.want(got, 500, "mine")
-			c.wantOutcome(c.settle()[0], patterns.Counts{Failure: 1, Ignored: c.books0().Ignored})
+			c.wantOutcome(c.settle()[0], patterns.Counts{Failure: 1})
 			return
 		}
 		c.want(got, 200, "third")
 		c.wantOutcome(c.settle()[0], patterns.Counts{Failure: 2, Success: 1})
+	}},
+	{"who cannot be served again does not wait for a retry", func(c *check) {
+		b := c.breaker("b")
+		c.one(func(x Exchange) error {
+			if _, err := x.Body(); err != nil {
+				return err
+			}
+			return x.Answer(500, "mine")
+		}, Guard{Guard: c.line(c.again(10*hung), b)}) // longer than the client waits
+		c.want(c.do(http.MethodPost, "/pay", strings.NewReader("all")), 500, "mine")
+		if c.f.CallsOnce {
+			c.want(c.get("/pay"), 500, "mine")
+		}
+		if n := c.settle()[0]; n.Failure != n.Asked || n.Asked == 0 {
+			c.Errorf("got %+v", n)
+		}
+	}},
+	{"a retry asks a guard inside again that has refused, and then the handler is called", func(c *check) {
+		b := c.open("b")
+		var refused atomic.Int32
+		again := must[*retry.Retry](c)(retry.Spawn(c.guards, "again", retry.Config{
+			Attempts: 3, RetryRejected: true, Backoff: retry.Constant(time.Millisecond),
+		}))
+		c.one(say("ok"), Guard{Guard: c.line(again, refusing{b, func() {
+			if refused.Add(1) == 2 {
+				if err := b.Reset(c.Context()); err != nil {
+					c.Error(err)
+				}
+			}
+		}})})
+		c.want(c.get("/pay"), 200, "ok")
+		if n := c.settle()[0]; n.Rejected != 2 || n.Success != 1 {
+			c.Errorf("got %+v", n)
+		}
+	}},
+	{"there are no hedges where a handler is called once", func(c *check) {
+		beside := must[*hedge.Hedge](c)(hedge.Spawn(c.guards, "beside", hedge.Config{Delay: time.Millisecond}))
+		inner := c.line(c.breaker("b"), beside)
+		for _, g := range []patterns.Guard{beside, inner, must[*pipeline.Pipeline](c)(pipeline.New("outer", c.room(1), inner))} {
+			err := c.f.New(g)
+			if !c.f.CallsOnce {
+				if err != nil {
+					c.Error(err)
+				}
+				continue
+			}
+			if !errors.Is(err, single.ErrHedge) || !strings.Contains(err.Error(), `"beside"`) {
+				c.Errorf("got %v", err)
+			}
+		}
+		if err := c.f.New(c.line(c.again(time.Second))); err != nil {
+			c.Error(err)
+		}
 	}},
 	{"a stream passes through policies", func(c *check) {
 		g := c.line(c.breaker("b"), c.timeout(hung, false))
@@ -138,7 +302,36 @@ func late(x Exchange) error {
 	return x.Answer(http.StatusOK, "secret")
 }
 
-func (c *check) books0() patterns.Counts {
-	_, n := c.books[0]()
-	return n
+// late waits until its request has taken too long, and its client has an answer, where that
+// does not wait for the handler.
+func (c *check) late(x Exchange, release <-chan struct{}) {
+	<-x.Context().Done()
+	if !c.f.Waits {
+		<-release
+	}
+}
+
+func (c *check) again(wait time.Duration) *retry.Retry {
+	c.Helper()
+	return must[*retry.Retry](c)(retry.Spawn(c.guards, "again", retry.Config{Attempts: 3, Backoff: retry.Constant(wait)}))
+}
+
+// refusing is a guard that tells of refusals.
+type refusing struct {
+	patterns.Guard
+	told func()
+}
+
+// Acquire implements patterns.Guard.
+func (r refusing) Acquire(ctx context.Context) (patterns.Permit, error) {
+	return r.AcquireFor(ctx, patterns.Request{})
+}
+
+// AcquireFor implements patterns.Guard.
+func (r refusing) AcquireFor(ctx context.Context, q patterns.Request) (patterns.Permit, error) {
+	p, err := r.Guard.AcquireFor(ctx, q)
+	if err != nil {
+		r.told()
+	}
+	return p, err
 }

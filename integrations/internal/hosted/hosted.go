@@ -48,12 +48,14 @@ func (h *Host) With(ctx context.Context) context.Context {
 }
 
 // Serve lets middleware serve a request. It returns once no handler runs any more; a client
-// whose handler was abandoned has its answer before.
+// whose handler was abandoned has its answer before, and sends no more of its body.
 func (h *Host) Serve(middleware http.Handler, r *http.Request) {
 	defer h.calls.Wait()
 	middleware.ServeHTTP(h, r)
 	if h.Running() {
-		_ = http.NewResponseController(h).Flush() // a client that has left misses nothing
+		c := http.NewResponseController(h)
+		_ = c.Flush()                     // a client that has left misses nothing
+		_ = c.SetReadDeadline(time.Now()) // for handlers that wait for what a client sends, or for its end
 	}
 }
 
