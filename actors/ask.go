@@ -14,9 +14,9 @@ var ErrReply = errors.New("unexpected reply")
 // Ask sends msg to pid and waits for one reply of type R or for ctx to end. Unlike
 // proto.actor's Future it honours cancellation, and a second reply changes nothing.
 // A reply of another type is lost: of an Acquire, ask for any and look what it is.
-// A reply that is an error, such as mailbox.Undelivered, is returned as one. The
-// error is ErrUnavailable if there is no such actor. Ask must not be called in a turn
-// of the actor that it asks.
+// A reply that is an error, such as mailbox.Undelivered, is returned as one, also of any,
+// unless R is a type of errors. The error is ErrUnavailable if there is no such actor. Ask
+// must not be called in a turn of the actor that it asks.
 func Ask[R any](ctx context.Context, system *actor.ActorSystem, pid *actor.PID, msg any) (reply R, err error) {
 	if system == nil {
 		return reply, ErrNilSystem
@@ -40,13 +40,18 @@ func Ask[R any](ctx context.Context, system *actor.ActorSystem, pid *actor.PID, 
 }
 
 func replyAs[R any](v any) (reply R, err error) {
+	wanted, ok := v.(R)
+	if _, everything := any(&reply).(*any); ok && !everything {
+		return wanted, nil
+	}
 	switch v := v.(type) {
-	case R:
-		return v, nil
 	case *actor.DeadLetterResponse:
 		return reply, ErrUnavailable
 	case error:
 		return reply, v
+	}
+	if ok {
+		return wanted, nil
 	}
 	return reply, fmt.Errorf("%w: %T, want %T", ErrReply, v, reply)
 }
