@@ -75,7 +75,8 @@ func misbehaves(ctx context.Context, s *shop, b *bank) error {
 			return fmt.Errorf("got %s", got)
 		}
 	}
-	fmt.Printf("30 requests succeed; %d reached it, then it is ejected: %v\n", b.servers[1].requests.Load(), s.pool.Hosts()[1].Ejected)
+	of, _ := s.hosts.Snapshot(ctx)
+	fmt.Printf("30 requests succeed; %d reached it, then it is ejected: %v\n", b.servers[1].requests.Load(), of.Members[1].Ejected)
 	return nil
 }
 

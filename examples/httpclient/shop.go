@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/fallback"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 )
@@ -28,6 +29,7 @@ const rooms = 10
 
 // shop is the bank's client.
 type shop struct {
+	hosts   *outlier.Ejector
 	pool    *nethttp.Pool
 	breaker *circuitbreaker.Breaker
 	rooms   *bulkhead.Bulkhead
@@ -37,10 +39,13 @@ type shop struct {
 
 func newShop(guards *actors.Registry, b *bank) (s *shop, err error) {
 	s = new(shop)
-	s.pool, err = nethttp.NewPool(nethttp.PoolConfig{
-		Name: "bank.internal", Hosts: b.urls(), Base: &http.Transport{},
-		Outliers: nethttp.Outliers{Consecutive: 3, EjectFor: ejectFor},
+	s.hosts, err = outlier.Spawn(guards, "bank-hosts", outlier.Config{
+		Members: outlier.List(b.urls()...), Consecutive: 3, EjectFor: ejectFor,
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.pool, err = nethttp.NewPool(nethttp.PoolConfig{Name: "bank.internal", Hosts: s.hosts, Base: &http.Transport{}})
 	if err != nil {
 		return nil, err
 	}

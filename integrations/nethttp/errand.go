@@ -9,6 +9,7 @@ import (
 	"github.com/bulwark-go/bulwark/integrations/internal/policyerr"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
@@ -27,7 +28,6 @@ type errand struct {
 	mu       sync.Mutex
 	attempts int
 	sent     int // of those, the ones of which something may have been sent
-	tried    triedHosts
 	over     bool    // nobody wants another response
 	open     []*body // of responses that the client may get
 	stale    []*body // of those, the ones whose status is a failure
@@ -46,7 +46,7 @@ func (e *errand) run() (*http.Response, error) {
 		e.request, e.again = r, replayable(r)
 	}
 	e.request = e.carry(e.request)
-	got, err := patterns.DoFor(e.client.Context(), e.guard, e.q, e.try)
+	got, err := patterns.DoFor(outlier.Spread(e.client.Context()), e.guard, e.q, e.try)
 	switch {
 	case err == nil && got == nil:
 		err = errNoResponse
@@ -184,7 +184,7 @@ func (e *errand) keep(b *body, bad bool) {
 
 // copy returns the request of the n-th attempt.
 func (e *errand) copy(ctx context.Context, n int) (*http.Request, error) {
-	r := e.request.WithContext(context.WithValue(ctx, triedKey{}, &e.tried))
+	r := e.request.WithContext(ctx)
 	if n == 0 || r.GetBody == nil {
 		return r, nil
 	}

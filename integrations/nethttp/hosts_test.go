@@ -19,6 +19,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 )
 
 // worlds is an http.RoundTripper that has every host there is. Bodies are the host's name;
@@ -182,14 +183,35 @@ func three(t testing.TB, down *[3]atomic.Bool) (urls []string, all [3]*site) {
 	return urls, all
 }
 
-func newPool(t testing.TB, c nethttp.PoolConfig) *nethttp.Pool {
+// newEjector has no members but urls.
+func newEjector(t testing.TB, guards *actors.Registry, c outlier.Config, urls ...string) *outlier.Ejector {
 	t.Helper()
-	c.Name, c.Base = "bank.internal", wire(t)
-	p, err := nethttp.NewPool(c)
+	c.Members = outlier.List(urls...)
+	e, err := outlier.Spawn(guards, "hosts", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// newPool is bank.internal.
+func newPool(t testing.TB, hosts *outlier.Ejector) *nethttp.Pool {
+	t.Helper()
+	p, err := nethttp.NewPool(nethttp.PoolConfig{Name: "bank.internal", Hosts: hosts, Base: wire(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// members are those of e as of now.
+func members(t testing.TB, e *outlier.Ejector) []outlier.Member {
+	t.Helper()
+	s, ok := e.Snapshot(t.Context())
+	if !ok {
+		t.Fatal("no snapshot")
+	}
+	return s.Members
 }
 
 func TestAHostOfThreeThatDiesUnderLoadIsEjectedAndComesBack(t *testing.T) {
@@ -197,7 +219,8 @@ func TestAHostOfThreeThatDiesUnderLoadIsEjectedAndComesBack(t *testing.T) {
 	var down [3]atomic.Bool
 	urls, _ := three(t, &down)
 	const away = 300 * time.Millisecond
-	p := newPool(t, nethttp.PoolConfig{Hosts: urls, Outliers: nethttp.Outliers{Consecutive: 3, EjectFor: away}})
+	hosts := newEjector(t, guards, outlier.Config{Consecutive: 3, EjectFor: away}, urls...)
+	p := newPool(t, hosts)
 	b := newBreaker(t, guards, circuitbreaker.Config{FailureRatio: 1})
 	c := &http.Client{Transport: nethttp.Transport(p, line(t, newRetry(t, guards, 3), b))}
 
@@ -222,31 +245,31 @@ func TestAHostOfThreeThatDiesUnderLoadIsEjectedAndComesBack(t *testing.T) {
 			}
 		})
 	}
-	until := func(what string, is func(nethttp.PoolHost) bool) {
+	until := func(what string, is func(outlier.Member) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(hung); !is(p.Hosts()[1]); {
+		for deadline := time.Now().Add(hung); !is(members(t, hosts)[1]); {
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: %+v", what, p.Hosts()[1])
+				t.Fatalf("%s: %+v", what, members(t, hosts)[1])
 			}
 			visit()
 		}
 	}
-	until("it works", func(h nethttp.PoolHost) bool { return h.Requests > 20 })
+	until("it works", func(h outlier.Member) bool { return h.Calls > 20 })
 	down[1].Store(true)
-	until("it is ejected", func(h nethttp.PoolHost) bool { return h.Ejected && h.Remaining <= away && h.Failures >= 3 })
+	until("it is ejected", func(h outlier.Member) bool { return h.Ejected && h.Remaining <= away && h.Failures >= 3 })
 	down[1].Store(false)
-	until("it is back", func(h nethttp.PoolHost) bool { return !h.Ejected && h.Ejections > 0 })
-	before := p.Hosts()[1].Requests
-	until("it works again", func(h nethttp.PoolHost) bool { return h.Requests > before+20 && !h.Ejected })
+	until("it is back", func(h outlier.Member) bool { return !h.Ejected && h.Ejections > 0 })
+	before := members(t, hosts)[1].Calls
+	until("it works again", func(h outlier.Member) bool { return h.Calls > before+20 && !h.Ejected })
 	close(stop)
 	load.Wait()
-	for _, h := range p.Hosts() {
+	for _, h := range members(t, hosts) {
 		if h.InFlight != 0 {
 			t.Errorf("%+v", h)
 		}
 	}
 	balanced(t, b)
-	t.Log(ok.Load(), "requests, all of which succeeded; failures of the host that died:", p.Hosts()[1].Failures)
+	t.Log(ok.Load(), "requests, all of which succeeded; failures of the host that died:", members(t, hosts)[1].Failures)
 }
 
 func TestAnAttemptGoesWhereTheRequestHasNotBeen(t *testing.T) {
@@ -255,7 +278,7 @@ func TestAnAttemptGoesWhereTheRequestHasNotBeen(t *testing.T) {
 	urls, sites := three(t, &down)
 	down[0].Store(true)
 	down[1].Store(true)
-	p := newPool(t, nethttp.PoolConfig{Hosts: urls, Outliers: nethttp.Outliers{Consecutive: 1000}})
+	p := newPool(t, newEjector(t, guards, outlier.Config{Consecutive: 1000}, urls...))
 	c := &http.Client{Transport: nethttp.Transport(p, newRetry(t, guards, 3))}
 	for range 6 {
 		wantBody(t, fetch(t, c, "http://bank.internal"), 200, "2")
@@ -279,7 +302,11 @@ func TestAnAttemptGoesWhereTheRequestHasNotBeen(t *testing.T) {
 		}
 		return new(worlds).RoundTrip(r)
 	})
-	p, err = nethttp.NewPool(nethttp.PoolConfig{Name: "x", Hosts: []string{"http://a", "http://b"}, Base: base})
+	two, err := outlier.Spawn(guards, "two", outlier.Config{Members: outlier.List("http://a", "http://b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err = nethttp.NewPool(nethttp.PoolConfig{Name: "x", Hosts: two, Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +318,7 @@ type tripper func(*http.Request) (*http.Response, error)
 func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestRequestsToOthersPassAPoolUnchanged(t *testing.T) {
-	_ = registry(t)
+	guards := registry(t)
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/away" {
 			http.Redirect(w, r, "http://"+r.Host+"/here", http.StatusFound)
@@ -299,33 +326,78 @@ func TestRequestsToOthersPassAPoolUnchanged(t *testing.T) {
 		}
 		_, _ = fmt.Fprint(w, r.Host, " ", r.Header.Get("Authorization"))
 	})
-	p := newPool(t, nethttp.PoolConfig{Hosts: []string{s.URL}})
+	hosts := newEjector(t, guards, outlier.Config{}, s.URL)
+	p := newPool(t, hosts)
 	c := &http.Client{Transport: p}
 	wantBody(t, send(t, c, request(t, http.MethodGet, "http://Bank.internal/a", nil, "Authorization", "mine")), 200, "Bank.internal mine")
 	wantBody(t, fetch(t, c, s.URL+"/a"), 200, s.Listener.Addr().String()+" ")
 	wantBody(t, fetch(t, c, "http://bank.internal/away"), 200, "bank.internal ") // relative to the name, not to the host
-	if h := p.Hosts()[0]; h.Requests != 3 || h.URL != s.URL {
+	if h := members(t, hosts)[0]; h.Calls != 3 || h.Name != s.URL {
 		t.Errorf("%+v", h)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := send(t, c, request(t, http.MethodGet, "http://bank.internal", nil).WithContext(ctx)); got.err == nil || p.Hosts()[0].Failures != 0 {
-		t.Errorf("%d, %+v", got.status, p.Hosts()[0])
+	if got := send(t, c, request(t, http.MethodGet, "http://bank.internal", nil).WithContext(ctx)); got.err == nil || members(t, hosts)[0].Failures != 0 {
+		t.Errorf("%d, %+v", got.status, members(t, hosts)[0])
 	}
 	c.CloseIdleConnections()
 }
 
 func TestAPoolNamesAllItsFaults(t *testing.T) {
-	_, err := nethttp.NewPool(nethttp.PoolConfig{
-		Name: "a/b", Hosts: []string{"10.0.0.1", "ftp://x", "http://x/y", "http://x", "http://X"}, Outliers: nethttp.Outliers{Consecutive: -1},
-	})
-	want := `nethttp: Outliers.Consecutive -1: must be 1 or more
-nethttp: PoolConfig.Name "a/b": is no host
+	hosts := newEjector(t, registry(t), outlier.Config{}, "10.0.0.1", "ftp://x", "http://x/y", "http://x", "http://X")
+	_, err := nethttp.NewPool(nethttp.PoolConfig{Name: "a/b", Hosts: hosts})
+	want := `nethttp: PoolConfig.Name "a/b": is no host
 nethttp: PoolConfig.Hosts[0] "10.0.0.1": is not like http://10.0.0.1:8080
 nethttp: PoolConfig.Hosts[1] "ftp://x": is not like http://10.0.0.1:8080
 nethttp: PoolConfig.Hosts[2] "http://x/y": has more than a scheme and a host
 nethttp: PoolConfig.Hosts[4] "http://X": is there twice`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	_, err = nethttp.NewPool(nethttp.PoolConfig{Name: "a"})
+	if want := "nethttp: PoolConfig.Hosts nil: is nil"; err == nil || err.Error() != want {
+		t.Error(err)
+	}
+}
+
+func TestHostsOfAPoolMayChange(t *testing.T) {
+	guards := registry(t)
+	var down [3]atomic.Bool
+	urls, sites := three(t, &down)
+	hosts := newEjector(t, guards, outlier.Config{}, urls[0], urls[1])
+	c := &http.Client{Transport: newPool(t, hosts)}
+	change := func(urls ...string) {
+		t.Helper()
+		if err := hosts.Reconfigure(t.Context(), outlier.Config{Members: outlier.List(urls...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		if got := fetch(t, c, "http://bank.internal"); got.status != 200 {
+			t.Errorf("%d, %v", got.status, got.err)
+		}
+	}
+	change(urls[2])
+	for range 4 {
+		wantBody(t, fetch(t, c, "http://bank.internal"), 200, "2")
+	}
+	if a, b := sites[0].requests.Load(), sites[1].requests.Load(); a != 2 || b != 2 {
+		t.Errorf("%d and %d requests", a, b)
+	}
+
+	change("nowhere")
+	got := fetch(t, c, "http://bank.internal")
+	if e, ok := errors.AsType[*nethttp.MemberError](got.err); !ok || e.Member != "nowhere" {
+		t.Errorf("%d, %v", got.status, got.err)
+	}
+	if h := members(t, hosts)[0]; h.Failures != 1 || h.InFlight != 0 {
+		t.Errorf("%+v", h)
+	}
+	if err := hosts.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	body := &watched{Reader: strings.NewReader("x")}
+	if got := send(t, c, request(t, http.MethodPost, "http://bank.internal", body)); !errors.Is(got.err, actors.ErrStopped) || !body.closed.Load() {
+		t.Errorf("%d, %v, body closed %v", got.status, got.err, body.closed.Load())
 	}
 }

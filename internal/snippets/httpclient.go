@@ -10,6 +10,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/fallback"
+	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 	"github.com/bulwark-go/bulwark/patterns/retry"
 	"github.com/bulwark-go/bulwark/patterns/timeout"
@@ -36,17 +37,18 @@ func httpClient(guards *actors.Registry) (*http.Client, error) {
 	// endregion
 }
 
-func httpPool(bank patterns.Guard) (*http.Client, error) {
+func httpPool(guards *actors.Registry, bank patterns.Guard) (*http.Client, error) {
 	// region: http-pool
-	pool, err := nethttp.NewPool(nethttp.PoolConfig{
-		Name:  "bank.internal",
-		Hosts: []string{"http://10.0.0.1:8080", "http://10.0.0.2:8080", "http://10.0.0.3:8080"},
-		Outliers: nethttp.Outliers{
-			Consecutive: 5, // failures in a row: no requests for 30 s, and 30 s more each time
-		},
+	hosts, err := outlier.Spawn(guards, "bank-hosts", outlier.Config{
+		Members:     outlier.List("http://10.0.0.1:8080", "http://10.0.0.2:8080", "http://10.0.0.3:8080"),
+		Consecutive: 5, // failures in a row: no requests for 30 s, and 30 s more each time
 	})
 	if err != nil {
 		return nil, err // names every bad field
+	}
+	pool, err := nethttp.NewPool(nethttp.PoolConfig{Name: "bank.internal", Hosts: hosts})
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{Transport: nethttp.Transport(pool, bank)}, nil // of http://bank.internal/pay
 	// endregion

@@ -83,6 +83,16 @@ func (c counting) Snapshot(now patterns.Instant, counts patterns.Counts) Snapsho
 	return s
 }
 
+// Members returns the names of those that calls are spread over by now. It asks nobody.
+func (e *Ejector) Members() []string {
+	p := e.Plan().(*plan)
+	names := make([]string, len(p.places))
+	for i := range p.places {
+		names[i] = p.places[i].name
+	}
+	return names
+}
+
 // Terms hands whole calls to the ejector.
 func (e *Ejector) Terms() *patterns.Terms { return e.terms }
 

@@ -45,8 +45,11 @@ type (
 
 // Spread returns a context within which each call through an Ejector goes to a member that
 // those before it have not been to, if there is one in use. Make one for what is tried
-// several times, around the retry or the hedge.
+// several times, around the retry or the hedge. Within another one it is that one.
 func Spread(ctx context.Context) context.Context {
+	if trailOf(ctx) != nil {
+		return ctx
+	}
 	return context.WithValue(ctx, trailKey{}, new(trail))
 }
 
