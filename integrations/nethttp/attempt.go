@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -138,11 +137,6 @@ func (a *attempt) send(p []byte) (int, error) {
 // WriteString implements io.StringWriter.
 func (a *attempt) WriteString(s string) (int, error) { return a.Write([]byte(s)) }
 
-// ReadFrom implements io.ReaderFrom. The source is read without the lock, since it may block.
-func (a *attempt) ReadFrom(src io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{a}, src)
-}
-
 // commit begins what was held back.
 func (a *attempt) commit() error {
 	a.begin()
@@ -245,6 +239,8 @@ func (a *attempt) end() (http.Handler, error) {
 	}
 	left := a.request.Context().Err()
 	switch {
+	case a.upload != nil && a.upload.slow: // which package http takes for a client that has left
+		return nil, errSlowBody
 	case errors.Is(left, context.Canceled):
 		return nil, left
 	case a.refused:

@@ -15,6 +15,7 @@
 //	panicked                                  Failure, and the panic goes on
 //	had a client who left                     Ignored, whatever it did
 //	was refused by a guard inside             Ignored
+//	waited for the body until a timeout       Ignored: nobody but the client was slow
 //
 // A guard with a patterns.Judge is told a *StatusError, or a Status, and judges by itself.
 // Around policies all failures are Failure.
@@ -52,7 +53,10 @@
 // that has begun goes on. If its handler is abandoned, the connection is cut, so that half a
 // response does not look whole.
 //
-// A retry makes only requests without a body again. A fallback gives an http.Handler: use
+// A handler that waits for the request's body by then waits no longer.
+//
+// A retry, or a hedge, makes only requests without a body again, and only if their method is
+// idempotent or they have an Idempotency-Key. A fallback gives an http.Handler: use
 // fallback.Config[http.Handler]. It takes the place of failures and refusals.
 //
 // # Connections

@@ -24,6 +24,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/loadshedder"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
+	"github.com/bulwark-go/bulwark/patterns/timeout"
 )
 
 func TestABreakerIsFedByWhatTheHandlerDid(t *testing.T) {
@@ -225,6 +226,50 @@ func TestARefusalCanLookAnyWay(t *testing.T) {
 	}
 	if _, ok := nethttp.RefusalOf(t.Context()); ok {
 		t.Error("what was not refused was")
+	}
+}
+
+func TestARefusalNeverLooksAsIfAllWentWell(t *testing.T) {
+	guards := registry(t)
+	b := newBreaker(t, guards, circuitbreaker.Config{})
+	if err := b.ForceOpen(t.Context(), 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	l := newLimiter(t, guards, "api", "1/hour")
+	late := newTimeout(t, guards, timeout.Config{PerAttempt: time.Millisecond})
+	waits := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for _, c := range []struct {
+		name    string
+		refused http.HandlerFunc
+		body    string
+	}{
+		{"it writes nothing", func(http.ResponseWriter, *http.Request) {}, ""},
+		{"only a body", say("sorry"), "sorry"},
+		{"by bytes", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("sorry")) }, "sorry"},
+		{"by a reader", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.Copy(w, struct{ io.Reader }{strings.NewReader("sorry")})
+		}, "sorry"},
+		{"by a reader that has nothing", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, strings.NewReader("")) }, ""},
+		{"it only flushes", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, ""},
+		{"after a hint", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for status, h := range map[int]http.Handler{
+				503: nethttp.Guard(b, nethttp.Refused(c.refused))(say("ok")),
+				504: nethttp.Guard(late, nethttp.Refused(c.refused), nethttp.TimeoutStatus(504))(waits),
+				429: nethttp.RateLimit(l, nethttp.Refused(c.refused))(say("ok")),
+			} {
+				s := serve(t, h)
+				if status == 429 {
+					get(t, s, "/")
+				}
+				wantBody(t, get(t, s, "/"), status, c.body)
+			}
+		})
+	}
+	s := serve(t, nethttp.Guard(b, nethttp.Refused(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("sorry") })))(say("ok")))
+	if got := get(t, s, "/"); got.err == nil {
+		t.Errorf("a panic is answered by %d %s", got.status, got.body)
 	}
 }
 

@@ -26,6 +26,7 @@ type course struct {
 	mu       sync.Mutex
 	inner    http.ResponseWriter
 	attempts int
+	upload   *upload  // what the only attempt reads; nil if there is no body
 	winner   *attempt // whose response the client gets
 	held     *attempt // the latest whose response was a failure, which was held back
 	panicked any      // with what a handler did whose client had left
@@ -63,6 +64,7 @@ func (c *course) try(ctx context.Context) (answer http.Handler, err error) {
 		}
 	}()
 	r := c.request.Clone(ctx)
+	defer a.receive(r)()
 	c.h.next.ServeHTTP(a.faces.of(a, c.inner), r)
 	tidy(r, c.request)
 	a.wait()
@@ -85,7 +87,9 @@ func (c *course) admit(ctx context.Context) (*attempt, error) {
 }
 
 // repeatable reports whether the handler may be called again.
-func (c *course) repeatable() bool { return c.request.ContentLength == 0 && c.host == nil }
+func (c *course) repeatable() bool {
+	return c.request.ContentLength == 0 && isIdempotent(c.request) && c.host == nil
+}
 
 func (c *course) keep(p any) {
 	c.mu.Lock()
@@ -113,6 +117,9 @@ func (c *course) close() result {
 	}
 	defer c.mu.Unlock()
 	won := c.winner
+	if won == nil {
+		c.upload.interrupt(c.inner) // a handler that is left reading
+	}
 	return result{
 		begun: won != nil, cut: won != nil && !won.ended && won.closed == nil, held: c.held, panicked: c.panicked,
 	}

@@ -90,10 +90,20 @@ func Weight(f func(*http.Request) int) Option {
 	}
 }
 
-// Priorities is how priorities are told: see Priority.
+// Priorities is how priorities are told: see Priority. The zero value reads no header.
+//
+//	Header  string             what has it in it: background, low, normal, high or critical.
+//	                           Anything else counts as if it were not there. Default none is read
+//	Default patterns.Priority  of a request that does not say. Default Normal
+//	Most    patterns.Priority  what anybody may claim; a higher claim counts as Most. Default Normal
+//	Caps    []Cap              who may claim more than Most, or less: the first holds that a client
+//	                           is in. Default none
 type Priorities = precedence.Config
 
 // Cap is what some clients may claim to be.
+//
+//	From []string             addresses and CIDR ranges
+//	Most patterns.Priority    the highest that counts; a higher claim counts as it
 type Cap = precedence.Cap
 
 // Priority has a request's priority told by a header, within what its client may claim. What
@@ -116,7 +126,7 @@ func TimeoutStatus(status int) Option {
 
 // Refused answers requests that were refused, or took too long, in place of a problem. It
 // finds out why by RefusalOf; Retry-After and what there is to say of a rate are among the
-// headers already, the status is for it to write.
+// headers already, and the status is the Refusal's unless it writes another.
 func Refused(h http.Handler) Option {
 	return func(s *settings) {
 		s.fault(h != nil, "Refused", h, "is nil")

@@ -12,6 +12,7 @@ import (
 type response struct {
 	inner   http.ResponseWriter
 	status  int           // 0 as long as there is none
+	assume  int           // the status if the handler says none; 0 is 200
 	refused bool          // by a guard inside
 	closed  chan struct{} // of the connection, if it was hijacked
 	faces
@@ -39,8 +40,13 @@ func (w *response) WriteHeader(status int) {
 // final reports whether a response begins with status: others only announce one.
 func final(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
 
+// begin is called where a handler begins its response without saying a status.
 func (w *response) begin() {
-	if w.status == 0 {
+	switch {
+	case w.status != 0:
+	case w.assume != 0:
+		w.WriteHeader(w.assume)
+	default:
 		w.status = http.StatusOK
 	}
 }
@@ -59,6 +65,9 @@ func (w *response) WriteString(s string) (int, error) {
 
 // ReadFrom implements io.ReaderFrom, by which files are sent without being copied.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
+	if w.assume != 0 {
+		w.begin()
+	}
 	n, err = io.Copy(w.inner, src)
 	if n > 0 {
 		w.begin()
