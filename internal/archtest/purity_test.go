@@ -32,7 +32,7 @@ var pureOf = map[string][]string{
 	"github.com/redis/go-redis/v9": {"UniversalClient"},
 	store: {
 		"Algorithm", "TokenBucket", "SlidingLog", "Tier", "Law", "NewLaw", "Check", "Kind", "Take", "TakeUpTo", "Peek", "Return", "Answer",
-		"Fault", "Class", "NoAuth", "NoPermission", "Protocol", "LawError", "ArgumentError", "KeyError",
+		"Fault", "Class", "NoAuth", "NoPermission", "Untrusted", "Protocol", "LawError", "ArgumentError", "KeyError",
 	},
 }
 
