@@ -71,7 +71,8 @@ func Key(by ...KeyFunc) Option {
 // TrustProxies; without, the proxy is the only client.
 func PerClient() Option { return func(s *settings) { s.keys = append(s.keys, nil) } }
 
-// Proxies says whose word about a client is taken. It is that of package nethttp.
+// Proxies says whose word about a client is taken. It is that of package nethttp, which has
+// its headers: nethttp.ForwardedFor and the others.
 type Proxies = clientip.Config
 
 // TrustProxies says whose word about a client is taken. Default nobody's, whatever
@@ -89,7 +90,7 @@ func Weight(f func(fiber.Ctx) int) Option {
 	}
 }
 
-// Priorities is how priorities are told. It is that of package nethttp.
+// Priorities is how priorities are told. It is that of package nethttp, which has its Cap.
 type Priorities = precedence.Config
 
 // Priority has a request's priority told by a header, within what its client may claim. What

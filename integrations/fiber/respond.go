@@ -13,8 +13,13 @@ import (
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
 )
 
-// Refusal is what a client is told in place of an answer, and why. Err is for the server's
-// own eyes. It is that of package nethttp, which has its Kinds.
+// Refusal is what a client is told in place of an answer, and why. It is that of package
+// nethttp, which has its Kinds.
+//
+//	Kind             what the problem would say
+//	Status int       the HTTP status that goes with it
+//	RetryAfter int   when to come again, in seconds, at least 1; 0 where that is of no use
+//	Err error        what happened. It is for the server's own eyes
 type Refusal = refusal.Refusal
 
 // refusalKey is that of a Refusal in locals.
