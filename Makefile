@@ -24,6 +24,7 @@ endif
 CASES    ?=
 ROUNDS   ?=
 FUZZTIME ?= 30s
+SOAKTIME ?= 2m
 EXAMPLE  ?= showcase
 TIMEOUT  ?= 10m
 
@@ -33,7 +34,7 @@ summary = awk '/\[no test files\]$$/ { next } { print } /^ok / { ok++ } /^FAIL\t
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## the showcase: a shop and its dangers, in one terminal; EXAMPLE=supervision runs another
@@ -89,6 +90,12 @@ soak: redis ## the long runs: every test 20 times, and those that wait for BULWA
 	@$(NO_RACE)
 	@{ rc=0; for m in $(CODE); do (cd $$m && BULWARK_SOAK=1 go test $(RACE) -shuffle=on -count=20 -timeout 2h ./... 2>&1) || rc=1; done; \
 	exit $$rc; } | $(summary)
+
+.PHONY: soak-redis
+soak-redis: redis ## eight processes share a limit for SOAKTIME each way, while replicas take over and scripts are flushed
+	@$(NO_RACE)
+	@BULWARK_SOAK=1 BULWARK_SOAK_FOR=$(SOAKTIME) go test $(RACE) -v -count=1 -run '^TestSoak' -timeout 3h ./patterns/ratelimiter/redis 2>&1 | \
+		grep -v '^redis: '
 
 .PHONY: fmt
 fmt: ## format every file

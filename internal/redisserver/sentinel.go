@@ -102,6 +102,9 @@ func (s *Server) replicates(ctx context.Context, state string) error {
 // Addr returns where the Sentinel is, for redis.FailoverOptions.
 func (n *Sentinel) Addr() string { return n.watch.addr }
 
+// Servers returns the two that it watches.
+func (n *Sentinel) Servers() []*Server { return n.servers[:] }
+
 // Master returns the server that Sentinel holds for the master.
 func (n *Sentinel) Master(ctx context.Context) (*Server, error) {
 	addr, err := n.masterAddr(ctx)

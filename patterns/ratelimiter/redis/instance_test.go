@@ -84,7 +84,7 @@ func (n instance) config() (c redislimiter.Config, hangUp func() error) {
 func ofSentinel(addr string) *redis.Client {
 	return redis.NewFailoverClient(&redis.FailoverOptions{
 		MasterName: "bulwark", SentinelAddrs: []string{addr}, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond, ContextTimeoutEnabled: true,
+		DialTimeout: unhurried, ReadTimeout: unhurried, WriteTimeout: unhurried, ContextTimeoutEnabled: true,
 	})
 }
 
@@ -101,6 +101,9 @@ func (n instance) run(in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	first := l.Wait(context.Background(), "to connect")
+	for began := time.Now(); n.Callers > 0 && first != nil && time.Since(began) < 20*time.Second; { // while all start at once
+		first = l.Wait(context.Background(), "to connect")
+	}
 	if _, err := fmt.Fprintln(out, "asked:", first); err != nil || n.Callers == 0 {
 		return err
 	}
@@ -124,7 +127,7 @@ func (n instance) hammer(ctx context.Context, l *redislimiter.Limiter, out io.Wr
 		all.Go(func() {
 			for ctx.Err() == nil {
 				asked := time.Now().UnixMicro()
-				if l.Allow("hot") {
+				if passes(ctx, l) {
 					lines <- [2]int64{asked, time.Now().UnixMicro() + 1}
 				}
 			}
