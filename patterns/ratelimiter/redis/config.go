@@ -36,8 +36,9 @@ type Config struct {
 
 	// URL says where Redis is, instead of Client: redis://user:password@host:6379/0, or
 	// rediss:// for TLS; with several hosts and ?cluster=true a Cluster, and with
-	// ?master=name those are Sentinels. The limiter dials, and closes what it dialed. It is
-	// fixed while the limiter runs. Default none.
+	// ?master=name those are Sentinels, and user, password and database are the master's. In a
+	// user or password / ? # % are written %2F %3F %23 %25. The limiter dials, and closes what it
+	// dialed. It is fixed while the limiter runs. Default none.
 	URL string
 
 	// Prefix is what all keys in Redis begin with, at most 64 bytes without braces. Limiters
