@@ -15,7 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/gofiber/fiber/v3"
-	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v5"
 	"go.uber.org/zap"
 
 	"github.com/bulwark-go/bulwark/actors"
@@ -92,8 +92,8 @@ func ofGin(bank patterns.Guard) server {
 func ofEcho(bank patterns.Guard) server {
 	e := echo.New()
 	e.Use(echoguard.Guard(bank))
-	e.GET("/pay", func(echo.Context) error { return echo.NewHTTPError(http.StatusBadGateway, down) })
-	e.GET("/health", func(c echo.Context) error { return c.String(http.StatusOK, alive) })
+	e.GET("/pay", func(*echo.Context) error { return echo.NewHTTPError(http.StatusBadGateway, down) })
+	e.GET("/health", func(c *echo.Context) error { return c.String(http.StatusOK, alive) })
 	return plain(e)
 }
 

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v5"
 
 	"github.com/bulwark-go/bulwark/integrations/internal/hosted"
 	"github.com/bulwark-go/bulwark/integrations/internal/single"
@@ -71,13 +71,13 @@ func Handler(h echo.HandlerFunc) http.Handler {
 		defer func() { c.SetRequest(before) }()
 		c.SetRequest(r)
 		if err := h(c); err != nil {
-			c.Error(err)
+			c.Echo().HTTPErrorHandler(c, err)
 		}
 	})
 }
 
 // By is f as a KeyFunc: what other middleware has put into the echo.Context, say.
-func By(f func(c echo.Context) string) nethttp.KeyFunc {
+func By(f func(c *echo.Context) string) nethttp.KeyFunc {
 	return func(r *http.Request) string {
 		c, ok := ContextOf(r.Context())
 		if !ok {
@@ -89,7 +89,7 @@ func By(f func(c echo.Context) string) nethttp.KeyFunc {
 
 // ContextOf returns the echo.Context of the request that is asked about, in the functions given
 // to nethttp.Key and nethttp.Weight, whose request has it in its context.
-func ContextOf(ctx context.Context) (c echo.Context, ok bool) {
+func ContextOf(ctx context.Context) (c *echo.Context, ok bool) {
 	t, ok := ctx.Value(key{}).(*turn)
 	if !ok {
 		return nil, false
@@ -110,12 +110,11 @@ type key struct{}
 
 // turn is a request in front of one guard.
 type turn struct {
-	host   hosted.Host
-	c      echo.Context
-	spare  echo.Context // for who answers while the handler still runs
-	next   echo.HandlerFunc
-	err    error // of next
-	status int   // that there was before
+	host  hosted.Host
+	c     *echo.Context
+	spare *echo.Context // for who answers while the handler still runs
+	next  echo.HandlerFunc
+	err   error // of next
 }
 
 func turnOf(w http.ResponseWriter) *turn {
@@ -130,8 +129,8 @@ func turnOf(w http.ResponseWriter) *turn {
 // wrap is middleware that ends in next. Policies around it may abandon handlers.
 func wrap(middleware http.Handler, around bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			t := &turn{c: c, next: next, status: c.Response().Status}
+		return func(c *echo.Context) error {
+			t := &turn{c: c, next: next}
 			t.host.ResponseWriter, t.host.Key, t.host.Native = c.Response(), key{}, t
 			if around {
 				t.spare = another(c)
@@ -150,12 +149,13 @@ func wrap(middleware http.Handler, around bool) echo.MiddlewareFunc {
 }
 
 // another is a context of the same request, with the same response.
-func another(c echo.Context) echo.Context {
+func another(c *echo.Context) *echo.Context {
 	o := c.Echo().NewContext(c.Request(), c.Response())
 	o.SetResponse(c.Response())
 	o.SetPath(c.Path())
-	o.SetParamNames(c.ParamNames()...)
-	o.SetParamValues(slices.Clone(c.ParamValues())...)
+	if values := c.PathValues(); len(values) > 0 {
+		o.SetPathValues(slices.Clone(values))
+	}
 	return o
 }
 
@@ -168,8 +168,10 @@ func next(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	before, request := c.Response(), c.Request()
-	inner := echo.NewResponse(w, c.Echo())
-	inner.Status = t.status
+	inner := echo.NewResponse(w, c.Logger())
+	if outer, err := echo.UnwrapResponse(before); err == nil {
+		inner.Status = outer.Status
+	}
 	c.SetResponse(inner)
 	if r != request {
 		c.SetRequest(r)
@@ -181,6 +183,6 @@ func next(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if t.err = t.next(c); t.err != nil {
-		c.Error(t.err)
+		c.Echo().HTTPErrorHandler(c, t.err)
 	}
 }

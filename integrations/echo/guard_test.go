@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"testing"
 
-	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
+	"github.com/labstack/echo/v5"
+	"github.com/labstack/echo/v5/middleware"
 	"go.uber.org/goleak"
 
 	"github.com/bulwark-go/bulwark/actors"
@@ -27,7 +28,7 @@ func TestTheMiddlewareConforms(t *testing.T) {
 	conformance.Run(t, conformance.Framework{
 		Serve: func(t testing.TB, s conformance.Spec) (string, func()) {
 			e := echo.New()
-			e.Logger.SetOutput(io.Discard) // of panics that checks make
+			e.Logger = slog.New(slog.DiscardHandler) // of panics that checks make
 			if s.Recovery == conformance.Outside {
 				e.Use(middleware.Recover())
 			}
@@ -48,7 +49,7 @@ func TestTheMiddlewareConforms(t *testing.T) {
 		},
 		Fallback: func(t testing.TB, guards *actors.Registry, status int, text string) patterns.Guard {
 			g, err := fallback.Spawn(guards, "instead", fallback.Config[http.Handler]{
-				Steps: fallback.Chain(fallback.Value(echoguard.Handler(func(c echo.Context) error { return c.String(status, text) }))),
+				Steps: fallback.Chain(fallback.Value(echoguard.Handler(func(c *echo.Context) error { return c.String(status, text) }))),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -65,7 +66,7 @@ func handle(to *echo.Group, where conformance.Recovery, routes []conformance.Rou
 		if where == conformance.Inside {
 			guards = append(guards, middleware.Recover())
 		}
-		to.Any(r.Path, func(c echo.Context) error {
+		to.Any(r.Path, func(c *echo.Context) error {
 			return r.Handler(exchange{conformance.Plain{W: c.Response(), R: c.Request()}, c})
 		}, guards...)
 	}
@@ -73,7 +74,7 @@ func handle(to *echo.Group, where conformance.Recovery, routes []conformance.Rou
 
 func chain(guards []conformance.Guard) (all []echo.MiddlewareFunc) {
 	for _, g := range guards {
-		opts := g.Options.HTTP(nethttp.Refused(echoguard.Handler(func(c echo.Context) error {
+		opts := g.Options.HTTP(nethttp.Refused(echoguard.Handler(func(c *echo.Context) error {
 			why, _ := nethttp.RefusalOf(c.Request().Context())
 			return c.String(conformance.Teapot, fmt.Sprintf("%s: %v", g.Options.Sorry, why.Kind))
 		})))
@@ -89,7 +90,7 @@ func chain(guards []conformance.Guard) (all []echo.MiddlewareFunc) {
 // exchange does what echo has ways of its own for.
 type exchange struct {
 	conformance.Plain
-	c echo.Context
+	c *echo.Context
 }
 
 func (x exchange) Context() context.Context     { return x.c.Request().Context() }
@@ -106,13 +107,12 @@ func (x exchange) Fail(status int, secret string) error {
 	if status == http.StatusInternalServerError {
 		return errors.New(secret)
 	}
-	return echo.NewHTTPError(status, "no").SetInternal(errors.New(secret))
+	return echo.NewHTTPError(status, "no").Wrap(errors.New(secret))
 }
 
 func (x exchange) Stream(write func(w io.Writer, flush func() error)) error {
 	write(x.c.Response(), func() error {
-		x.c.Response().Flush()
-		return nil
+		return http.NewResponseController(x.c.Response()).Flush()
 	})
 	return nil
 }

@@ -13,9 +13,10 @@
 //
 // A gin.Context is used again for another request, so a request ends after its handler:
 //
-//   - A handler is called once. A retry or a hedge makes no second call.
+//   - A handler is called once. A hedge is refused; a retry asks guards inside again that have
+//     refused, and calls no handler twice, nor does it wait to.
 //   - A handler that a timeout abandons is waited for. Its client has its answer before, and
-//     its connection is closed.
+//     its connection is closed; no more of its body is read.
 //
 // Routes, as ExcludeRoutes and ByRoute of nethttp mean them, are those of gin: "/users/:id".
 package ginguard
