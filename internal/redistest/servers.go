@@ -1,10 +1,13 @@
 package redistest
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
@@ -31,8 +34,12 @@ const MasterName = redisserver.MasterName
 // Servers are what the tests of one binary share. Each is started when it is first asked
 // for. The zero value is ready.
 type Servers struct {
-	mu      sync.Mutex
-	single  string // its URL
+	mu    sync.Mutex
+	given struct { // by BULWARK_REDIS_URL
+		asked bool
+		err   error
+	}
+	single  string // our own: its URL
 	cluster *Cluster
 	stops   []func() error
 }
@@ -67,9 +74,44 @@ func (r runner) Run() int {
 // keys that nobody else has, and break nothing.
 func (s *Servers) Single(t testing.TB) string {
 	t.Helper()
-	if url := os.Getenv(address); url != "" {
-		return url
+	url := os.Getenv(address)
+	if url == "" {
+		return s.Own(t)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.given.asked {
+		s.given.asked, s.given.err = true, answers(url)
+	}
+	if s.given.err != nil {
+		t.Fatalf("%s: %v", address, s.given.err)
+	}
+	return url
+}
+
+// patience is how long a server that runs already may take to answer.
+const patience = 3 * time.Second
+
+// answers reports what keeps a server from being of use to tests.
+func answers(url string) error {
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return fmt.Errorf("it is no URL of a Redis, such as redis://user:password@127.0.0.1:6379/0: %w", err)
+	}
+	options.MaxRetries, options.DialerRetries, options.DialTimeout, options.ReadTimeout = -1, 1, patience, patience
+	client := redis.NewClient(options)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := errors.Join(client.Ping(ctx).Err(), client.Close()); err != nil {
+		return fmt.Errorf("there is no Redis at %s that can be used: %w; start it, or unset the variable and have tests start their own", options.Addr, err)
+	}
+	return nil
+}
+
+// Own returns the URL of a server that only these tests share, whatever BULWARK_REDIS_URL says:
+// flush its scripts, and use keys that no other test has.
+func (s *Servers) Own(t testing.TB) string {
+	t.Helper()
 	leaveOut(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +220,7 @@ func leaveOut(t testing.TB) {
 	}
 	if url := os.Getenv(address); url != "" {
 		if _, err := redisserver.Find(); err != nil {
-			t.Skipf("left out: the server at %s (%s) is not ours to break, and %v", url, address, err)
+			t.Skipf("left out: the server of %s is not ours to break, and %v", address, err)
 		}
 	}
 }

@@ -120,6 +120,12 @@ func span(all []admission) (first, last time.Duration) {
 	return first, last
 }
 
+// ownClient is of a server whose scripts may be flushed.
+func ownClient(t *testing.T) *redis.Client {
+	t.Helper()
+	return redistest.Client(t, servers.Own(t))
+}
+
 func laws() map[string]law {
 	return map[string]law{
 		"a token bucket": {ratelimiter.TokenBucket, ratelimiter.Rate{Count: 1000, Per: time.Second, Burst: 200}},
@@ -130,10 +136,10 @@ func laws() map[string]law {
 func TestNoMoreAndHardlyLessIsAdmittedThanAllowed(t *testing.T) {
 	for name, l := range laws() {
 		t.Run(name+", while scripts are flushed", func(t *testing.T) {
-			key, admin := rand.Text(), servers.Client(t)
+			key, admin := rand.Text(), ownClient(t)
 			var limiters []func(context.Context) bool
 			for range clients {
-				limiters = append(limiters, l.open(t, servers.Client(t), key))
+				limiters = append(limiters, l.open(t, ownClient(t), key))
 			}
 			d := hammering()
 			got := hammer(t, limiters, d, func(ctx context.Context) {
@@ -153,10 +159,10 @@ func TestWhatDoesNotComeBackIsAdmittedToTheLastPermit(t *testing.T) {
 	const count = 3000
 	for _, a := range []ratelimiter.Algorithm{ratelimiter.TokenBucket, ratelimiter.SlidingLog} {
 		t.Run(a.String(), func(t *testing.T) {
-			l, prefix, admin := law{a, ratelimiter.Rate{Count: count, Per: 366 * 24 * time.Hour}}, rand.Text(), servers.Client(t)
+			l, prefix, admin := law{a, ratelimiter.Rate{Count: count, Per: 366 * 24 * time.Hour}}, rand.Text(), ownClient(t)
 			var limiters []func(context.Context) bool
 			for range clients {
-				limiters = append(limiters, l.open(t, servers.Client(t), prefix))
+				limiters = append(limiters, l.open(t, ownClient(t), prefix))
 			}
 			got := hammer(t, limiters, 1500*time.Millisecond, func(ctx context.Context) {
 				every(ctx, 5*time.Millisecond, func() { admin.ScriptFlush(ctx) })

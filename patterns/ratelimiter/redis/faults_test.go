@@ -214,9 +214,9 @@ func (l *sufferer) returnsWithoutABurst(t *testing.T, a ailment) {
 }
 
 func TestFlushedScriptsAreNoOutage(t *testing.T) {
-	admin := servers.Client(t)
+	admin := ownClient(t)
 	l, _ := spawn(t, redislimiter.Config{
-		Rate: ratelimiter.MustParse("1/hour burst 200"), URL: servers.Single(t), Prefix: rand.Text(), Timeout: unhurried,
+		Rate: ratelimiter.MustParse("1/hour burst 200"), URL: servers.Own(t), Prefix: rand.Text(), Timeout: unhurried,
 		OnOutage: redislimiter.FailClosed, Failures: 1,
 	})
 	for i := range 200 {
