@@ -14,7 +14,7 @@ type family struct {
 
 // families lists every family. A new one adds itself here.
 func families() []family {
-	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads(), pipelines(), mailboxes(), retries(), timeouts(), hedges(), fallbacks(), handlers(), redisFamily()}
+	return []family{breakers(), limiters(), keyed(), shedders(), valves(), adapters(), bulkheads(), pipelines(), mailboxes(), retries(), timeouts(), hedges(), fallbacks(), handlers(), clients(), calls(), redisFamily()}
 }
 
 // benchCase compares subjects at one job.
