@@ -287,4 +287,5 @@ func (a *attempt) release(w http.ResponseWriter) {
 	a.show(w)
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body.Bytes()) // a client that has left misses nothing
+	a.trailers()
 }

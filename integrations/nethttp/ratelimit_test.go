@@ -83,6 +83,20 @@ func TestARequestHeavierThanTheRateIsInvalid(t *testing.T) {
 	wantProblem(t, get(t, s, "/"), http.StatusBadRequest, "invalid")
 }
 
+func TestAWeightOfNothingIsNotForNothing(t *testing.T) {
+	l := newLimiter(t, registry(t), "api", "2/hour")
+	weights := map[string]int{"/none": 0, "/less": -1}
+	s := serve(t, nethttp.RateLimit(l, nethttp.Weight(func(r *http.Request) int { return weights[r.URL.Path] }))(say("ok")))
+	if got := get(t, s, "/less"); got.status == 200 {
+		t.Errorf("less than nothing: got %d", got.status)
+	}
+	for i, want := range []int{200, 200, 429} {
+		if got := get(t, s, "/none"); got.status != want {
+			t.Errorf("%d: got %d, want %d", i, got.status, want)
+		}
+	}
+}
+
 func TestUnderOverloadARateIsKept(t *testing.T) {
 	const clients, each, rate = 16, 25, 50
 	l := newLimiter(t, registry(t), "api", "50/hour")
