@@ -48,8 +48,11 @@ func (h *limited) serve(c fiber.Ctx) error {
 	if h.excludes(c) {
 		return c.Next()
 	}
-	q := patterns.Request{Weight: 1}
+	var q patterns.Request
 	h.ask(c, &q)
+	if q.Weight == 0 { // as it is for guards
+		q.Weight = 1
+	}
 	a, err := h.limiter.Take(c.Context(), q.Key, q.Weight)
 	switch {
 	case err != nil:
