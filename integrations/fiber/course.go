@@ -37,23 +37,36 @@ func (Status) answer(fiber.Ctx) error { return nil }
 type course struct {
 	h     *guarded
 	c     fiber.Ctx
+	from  context.Context // the request's, before the policies
 	calls sync.WaitGroup
 
 	mu       sync.Mutex
 	over     bool // no handler may be called any more
 	called   bool
 	answered bool // in time
+	given    bool // up: fasthttp has answered, and never ends the request
+	lasts    bool // the answer goes on when the handlers have returned
+	kept     []holding
 }
 
 // handle has the guard's policies call the handlers, and answers if they have not.
 func (h *guarded) handle(c fiber.Ctx, q patterns.Request) error {
-	x := &course{h: h, c: c}
+	ctx := c.Context()
+	x := &course{h: h, c: c, from: ctx}
 	var before fasthttp.ResponseHeader
 	c.Response().Header.CopyTo(&before)
-	ctx := c.Context()
-	defer x.close()
-	instead, err := patterns.DoFor(ctx, h.guard, q, x.try)
+	sent := false
+	defer func() {
+		x.close()
+		if !sent {
+			_ = x.Close()
+		}
+	}()
+	instead, err := patterns.DoFor(context.WithValue(ctx, courseKey{}, x), h.guard, q, x.try)
 	x.close()
+	if x.given {
+		return nil
+	}
 	c.SetContext(ctx)
 	switch {
 	case err == nil && isAnswer(instead):
@@ -63,6 +76,10 @@ func (h *guarded) handle(c fiber.Ctx, q patterns.Request) error {
 		}
 		return nil
 	case x.answered && stands(err):
+		if len(x.kept) > 0 {
+			x.c, x.from, sent = nil, nil, true // fiber uses it again
+			c.RequestCtx().SetUserValue(x, x)  // closed when the response has been sent
+		}
 		return nil
 	case err == nil:
 		err = errNothing
@@ -109,10 +126,16 @@ func (x *course) try(ctx context.Context) (Answer, error) {
 func (x *course) answer(ctx context.Context) (Answer, error) {
 	x.c.SetContext(ctx)
 	call(x.c)
+	if givenUp(x.from, x.c) {
+		x.given = true
+		return nil, context.DeadlineExceeded
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err // nobody has seen anything of the answer
 	}
-	x.answered = true
+	x.mu.Lock()
+	x.answered, x.lasts = true, lasts(x.c)
+	x.mu.Unlock()
 	switch status := x.c.Response().StatusCode(); {
 	case refusedInside(x.c):
 		return nil, errRefusedInside

@@ -20,10 +20,12 @@
 //     counts, and a queue is not left.
 //   - A response begins when its handler has returned, so a timeout is always told, and a
 //     stream that it comes too late for does not begin.
-//   - A handler is called once. A retry or a hedge makes no second call.
+//   - A handler is called once. A hedge is refused; a retry asks guards inside again that have
+//     refused, and calls no handler twice, nor does it wait to.
 //   - A handler that a timeout abandons is waited for, and its client too.
-//   - In a pipeline with policies permits are given back when the handler has returned, which is
-//     before its stream is sent.
+//   - Who answers with fasthttp's TimeoutError, as fiber's own timeout does, gives the handler
+//     up: the permit is back at once, and it counts as Dropped. That timeout belongs inside of
+//     the guard; outside it writes into a response that others are at work on.
 //   - Middleware of App.Use knows no route yet; that of a route does.
 //
 // Keys are copied: what fiber hands out is used again for another request.

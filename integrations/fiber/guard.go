@@ -31,6 +31,11 @@ func New(g patterns.Guard, opts ...Option) (fiber.Handler, error) {
 	if terms := g.Terms(); terms != nil {
 		h.judge, h.around = terms.Judge, terms.Policy != nil || terms.Timeout > 0
 	}
+	if h.around {
+		if h.guard, err = lasting(g); err != nil {
+			return nil, err
+		}
+	}
 	return h.serve, nil
 }
 
@@ -72,23 +77,44 @@ func (h *guarded) serve(c fiber.Ctx) error {
 	held := &holding{permit: permit, outcome: patterns.Failure}
 	kept := false
 	defer func() {
-		if !kept { // the goroutine unwinds
+		if !kept { // the goroutine unwinds, or nobody tells when the response has been sent
 			_ = held.Close()
 		}
 	}()
+	ctx := c.Context()
 	call(c)
+	if givenUp(ctx, c) {
+		held.outcome = h.lateness(ctx)
+		return nil
+	}
 	held.outcome = h.outcome(c)
-	if c.RequestCtx().LastTimeoutErrorResponse() != nil {
-		return nil // and fasthttp never ends the request
+	if ctx.Done() != nil && !lasts(c) {
+		return nil // whoever is outside and can end ctx may give the request up, even now
 	}
 	c.RequestCtx().SetUserValue(held, held) // closed when the response has been sent
 	kept = true
 	return nil
 }
 
+// givenUp reports whether somebody has answered who does not wait for handlers, as fiber's
+// timeout does. They may still run: nobody else may touch c then, and fasthttp never ends the
+// request. ctx is that of the request before.
+func givenUp(ctx context.Context, c fiber.Ctx) bool {
+	// Outside, where ctx comes from then, somebody may do so just now.
+	return c.IsAbandoned() || ctx.Done() == nil && c.RequestCtx().LastTimeoutErrorResponse() != nil
+}
+
+// lateness is what it is to the guard that handlers were given up.
+func (h *guarded) lateness(ctx context.Context) patterns.Outcome {
+	if h.judge != nil {
+		return patterns.JudgeCall(ctx, h.judge, answered(http.StatusRequestTimeout), context.DeadlineExceeded)
+	}
+	return patterns.Dropped
+}
+
 // call calls the handlers after the guard, and makes an answer of their error.
 func call(c fiber.Ctx) {
-	if err := c.Next(); err != nil {
+	if err := c.Next(); err != nil && !c.IsAbandoned() {
 		answerError(c, err)
 	}
 }
