@@ -65,8 +65,7 @@ func (m *Machine) mayWait(r *patterns.Request, after time.Duration) bool {
 func (m *Machine) Join(now patterns.Instant, r *patterns.Request, q patterns.Queue) (until patterns.Instant, dirty bool, err error) {
 	m.settle(now)
 	cause, l := ratelimiter.CauseNone, m.lawOf(r.Key)
-	first := l.rates[0]
-	ahead := time.Duration(float64(q.Ahead) / float64(first.Count) * float64(first.Per))
+	ahead := l.least(q)
 	switch {
 	case m.state == ratelimiter.ForcedOpen:
 		return 0, m.flush(), m.forcedError()
@@ -85,6 +84,12 @@ func (m *Machine) Join(now patterns.Instant, r *patterns.Request, q patterns.Que
 		return patterns.Never, m.flush(), nil
 	}
 	return m.hi.Add(m.cfg.MaxWait).Add(1), m.flush(), nil
+}
+
+// least is how long those who wait take at the least.
+func (l *law) least(q patterns.Queue) time.Duration {
+	first := l.rates[0]
+	return time.Duration(float64(q.Ahead) / float64(first.Count) * float64(first.Per))
 }
 
 // maxWaitingKeys bounds how many wait in the queues of all keys together.

@@ -62,6 +62,10 @@ func (m *Machine) Load(now patterns.Instant, i int, r *patterns.Request, questio
 		c = store.Check{Kind: store.Take, Key: q.Key, Weight: orOne(q.Weight)}
 	case ratelimiter.TakeUpTo:
 		c = store.Check{Kind: store.TakeUpTo, Key: q.Key, Weight: orOne(q.Weight)}
+	case ratelimiter.Reserve:
+		c = m.reserveCheck(q)
+	case ratelimiter.CancelReservation:
+		c = m.cancelCheck(q)
 	case Forget:
 		c = store.Check{Kind: store.Return, Key: q.Key, Weight: m.lawOf(q.Key).most}
 	}
@@ -213,6 +217,10 @@ func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, qu
 	defer m.told(b)
 	a, key := b.result(i), b.request(i).Key
 	if a.Err != nil {
+		if c, ok := m.missCancel(b.request(i), a.Err); ok {
+			c.Dirty = m.flush()
+			return c
+		}
 		return m.unansweredQuestion(question, a.Err)
 	}
 	answer := m.answer(key, a)
@@ -226,6 +234,10 @@ func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, qu
 		answer.Allowed = a.Taken > 0
 		c.Answer = ratelimiter.Taken{N: int(a.Taken), Answer: answer}
 		c.Granted, c.Rejected = one(answer.Allowed)
+	case ratelimiter.Reserve:
+		c = m.reserved(q, b.request(i), a)
+	case ratelimiter.CancelReservation:
+		c.Answer, c.Freed = ratelimiter.Cancelled{Refunded: a.Taken > 0}, a.Taken > 0
 	case Forget:
 		if s := m.stocks.of(q.Key); s != nil {
 			m.stocks.remove(s)
@@ -240,17 +252,20 @@ func (m *Machine) Inform(now patterns.Instant, errand patterns.Errand, i int, qu
 func (m *Machine) Disown(now patterns.Instant, errand patterns.Errand, i int) (dirty bool) {
 	m.settle(now)
 	b := errand.(*batch)
+	if err := b.result(i).Err; err != nil {
+		m.missCancel(b.request(i), err)
+	}
 	m.giveBack(b, i)
 	m.told(b)
 	return m.flush()
 }
 
 func (m *Machine) giveBack(b *batch, i int) {
-	if b.failed != nil || b.request(i).Kind == store.Peek || b.request(i).Kind == store.Return {
+	if b.failed != nil || b.request(i).Kind == store.Cancel {
 		return
 	}
 	if a := &b.answers[b.ahead+i]; a.Err == nil && a.Taken > 0 {
-		m.putBack(charge{key: b.request(i).Key, n: a.Taken, since: a.Since})
+		m.putBack(chargeOf(b.request(i), *a))
 	}
 }
 

@@ -2,8 +2,8 @@
 // Redis, exact to the request, and asked for with one call for all who ask at once.
 //
 // Read machine.go first: Machine decides, with no goroutine, clock or client in it; batch.go
-// is what it sends and gets back, outage.go what it does without Redis, and lease.go how it
-// takes permits in advance. What carries its batches is the shell in package actors (see
+// is what it sends and gets back, outage.go what it does without Redis, lease.go how it takes
+// permits in advance, and reserve.go how it books those that come later. What carries its batches is the shell in package actors (see
 // actors.Referrer), and what asks Redis is internal/store. Limiter is what callers hold. Rates,
 // questions, answers and refusals are those of package ratelimiter.
 //
@@ -26,6 +26,7 @@
 //	requests on the way              kept, each is answered once
 //	what was used                    kept: it is in Redis
 //	leases, permits to give back     kept; given up if Check finds them broken
+//	what was reserved                kept: it is in Redis; to cancel it, as for leases
 //	rates of single keys, Config     kept
 //	forced state, its end            kept
 //	whether Redis is given up        kept

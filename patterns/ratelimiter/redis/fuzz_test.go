@@ -43,6 +43,7 @@ func FuzzMachine(f *testing.F) {
 	f.Add([]byte{0x09, 0, 1, 0x0a, 0, 8, 16, 0x23, 1, 0x0a, 0x43, 1, 2})
 	f.Add([]byte{0x22, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 2, 0x23, 5, 13, 21, 1, 2})
 	f.Add([]byte{0x50, 0, 1, 2, 0, 1, 2, 0xa5, 0, 1, 0x12, 0x2d, 0x65, 4, 12, 0x83})
+	f.Add([]byte{0x02, 0xf5, 0xf5, 1, 2, 0xf5, 0xfd, 1, 0xfd, 2, 0, 1, 0x0a, 0xfd, 0xf5, 0x43, 1, 2})
 	f.Fuzz(func(t *testing.T, input []byte) {
 		if len(input) == 0 || len(input) > 300 {
 			return
@@ -138,6 +139,17 @@ func (z *fuzzed) disturb(arg int) {
 		z.m.Farewell(z.now)
 		if held := z.m.held(); len(z.leases) == 0 && held != 0 {
 			z.t.Fatalf("%d are held after the farewell", held)
+		}
+	case arg == 30:
+		z.charged = true
+		z.all = append(z.all, z.consult(ratelimiter.Reserve{Key: "a", Weight: 2}))
+	case arg == 31:
+		for _, c := range z.all {
+			if v, ok := c.answer.(ratelimiter.Reservation); ok {
+				z.all = append(z.all, z.consult(ratelimiter.CancelReservation{Reservation: v}))
+				c.answer = nil
+				return
+			}
 		}
 	}
 }

@@ -16,14 +16,15 @@ import (
 
 // shelf is a store without a server, whose permits do not come back by themselves.
 type shelf struct {
-	mu    sync.Mutex
-	most  int64
-	taken map[string]int64
-	peak  int64 // the most that was ever taken of a key
-	trips []int // how many requests and extras each call carried
-	fault func(trip int) error
-	hangs time.Duration // however long the context lets it
-	takes time.Duration
+	mu     sync.Mutex
+	most   int64
+	taken  map[string]int64
+	peak   int64 // the most that was ever taken of a key
+	booked int64
+	trips  []int // how many requests and extras each call carried
+	fault  func(trip int) error
+	hangs  time.Duration // however long the context lets it
+	takes  time.Duration
 }
 
 func newShelf(most int64) *shelf { return &shelf{most: most, taken: map[string]int64{}} }
@@ -57,9 +58,19 @@ func (s *shelf) run(_ context.Context, checks []store.Check, answers []store.Ans
 }
 
 func (s *shelf) decide(c store.Check) store.Answer {
-	left := s.most - s.taken[c.Key]
+	left := max(0, s.most-s.taken[c.Key])
 	a := store.Answer{Limit: s.most}
 	switch {
+	case c.Kind == store.Reserve: // each that is not there takes a second more
+		a.RetryAfter = max(0, time.Duration(s.taken[c.Key]+c.Weight-s.most)*time.Second)
+		if a.RetryAfter.Microseconds() <= c.Within {
+			s.booked++
+			a.Taken, a.Number, a.ResetAfter = c.Weight, s.booked, a.RetryAfter+time.Duration(s.most)*time.Second
+			s.taken[c.Key] += c.Weight
+		}
+	case c.Kind == store.Cancel:
+		a.Taken = c.Weight
+		s.taken[c.Key] -= c.Weight
 	case c.Kind == store.Return:
 		s.taken[c.Key] = max(0, s.taken[c.Key]-c.Weight)
 	case c.Kind == store.TakeUpTo:
@@ -71,8 +82,10 @@ func (s *shelf) decide(c store.Check) store.Answer {
 		a.Taken = c.Weight
 		s.taken[c.Key] += c.Weight
 	}
-	s.peak = max(s.peak, s.taken[c.Key])
-	a.Remaining = s.most - s.taken[c.Key]
+	if c.Kind != store.Reserve && a.Taken > 0 {
+		s.peak = max(s.peak, s.taken[c.Key])
+	}
+	a.Remaining = max(0, s.most-s.taken[c.Key])
 	return a
 }
 

@@ -144,7 +144,7 @@ func (m *Machine) addExtras(b *batch, n int) {
 	room := m.cfg.MaxBatch
 	add := func(kind extraKind, of store.Kind, c charge) {
 		b.extras = append(b.extras, extra{kind, c.key, c.n})
-		b.checks = append(b.checks, store.Check{Kind: of, Key: c.key, Law: m.lawOf(c.key).law, Weight: c.n, Since: c.since})
+		b.checks = append(b.checks, store.Check{Kind: of, Key: c.key, Law: m.lawOf(c.key).law, Weight: c.n, Since: c.since, Booking: c.booking})
 		room--
 	}
 	for room > 0 && m.outage.owed.len() > 0 {
@@ -159,7 +159,11 @@ func (m *Machine) addExtras(b *batch, n int) {
 	}
 	back := min(room, len(m.back))
 	for _, c := range m.back[:back] {
-		add(returned, store.Return, c)
+		kind := store.Return
+		if c.booking != nil {
+			kind = store.Cancel
+		}
+		add(returned, kind, c)
 	}
 	m.back = append(m.back[:0], m.back[back:]...)
 	if b.ahead = len(b.extras); n > 0 && b.ahead > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"math/rand/v2"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -146,7 +147,25 @@ func (l *Limiter) TakeUpTo(ctx context.Context, key string, n int) (ratelimiter.
 	return consult[ratelimiter.Taken](ctx, l, ratelimiter.TakeUpTo{Key: key, Weight: n})
 }
 
-// Override gives key rates of its own from now on, in this instance: others need it too.
+// Reserve books n permits for the earliest time at which they may be used: 0 of within means
+// no later than Config.MaxWait, or without one however late, else no later than that from
+// now. If it is too late, callers wait here, or 256 are booked of key, the error is a
+// *ratelimiter.LimitError. Whoever comes after has to wait for them, in all instances: cancel
+// what is not going to be used. A SlidingLog books what there is now, and nothing that comes.
+func (l *Limiter) Reserve(ctx context.Context, key string, n int, within time.Duration) (ratelimiter.Reservation, error) {
+	return consult[ratelimiter.Reservation](ctx, l, ratelimiter.Reserve{Key: key, Weight: n, Within: within})
+}
+
+// CancelReservation gives back what v booked, in the instance that did: all of it before its
+// time, and then less and less. It returns false if there was nothing left to give back, as
+// at the second time.
+func (l *Limiter) CancelReservation(ctx context.Context, v ratelimiter.Reservation) (bool, error) {
+	c, err := consult[ratelimiter.Cancelled](ctx, l, ratelimiter.CancelReservation{Reservation: v})
+	return c.Refunded, err
+}
+
+// Override gives key rates of its own from now on, in this instance: give it them in each, as
+// with Reconfigure. While instances differ, no more passes than the larger rates allow.
 func (l *Limiter) Override(ctx context.Context, key string, rates ...ratelimiter.Rate) error {
 	_, err := l.Consult(ctx, ratelimiter.Override{Key: key, Tiers: ratelimiter.Several(rates...)})
 	return err
@@ -159,7 +178,7 @@ func (l *Limiter) RemoveOverride(ctx context.Context, key string) (bool, error) 
 	return o.Before, err
 }
 
-// Forget gives key its whole burst back, for all instances. A SlidingLog forgets nothing, and
+// Forget gives key its whole burst back, for all instances; what is reserved stays so. A SlidingLog forgets nothing, and
 // the error is ErrUnsupported.
 func (l *Limiter) Forget(ctx context.Context, key string) error {
 	_, err := l.Consult(ctx, Forget{Key: key})

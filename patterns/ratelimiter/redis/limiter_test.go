@@ -76,9 +76,6 @@ func TestARefusalSaysWhenToComeAgain(t *testing.T) {
 		if err := l.Forget(t.Context(), "bob"); err != nil || !l.Allow("bob") {
 			t.Errorf("a key that was forgotten has its burst: %v", err)
 		}
-		if _, err := l.Consult(t.Context(), ratelimiter.Reserve{Key: "bob"}); !errors.Is(err, ErrUnsupported) {
-			t.Errorf("Reserve: %v", err)
-		}
 		snapshot(t, l)
 	})
 }

@@ -39,7 +39,11 @@ type Machine struct {
 	lastKey string
 
 	charges map[uint64]charge // of permits that are out
-	back    []charge          // to be given back
+
+	reservations reservations
+	ahead        patterns.Queue // who waits before the question that is being answered
+
+	back    []charge // to be given back
 	outage  outage
 	stocks  stocks
 	sweepAt patterns.Instant
@@ -64,6 +68,8 @@ type charge struct {
 	key   string
 	n     int64
 	since int64 // see store.Check
+
+	booking *store.Booking // if it was reserved
 }
 
 const (
@@ -90,6 +96,7 @@ func newMachine(p params) *Machine {
 		name: p.name, origin: p.origin, run: p.run, habits: p.habits, seed: p.seed, epoch: 1, hi: min(p.now, latest),
 		until: patterns.Never, again: patterns.Never, sweepAt: patterns.Never,
 		charges: make(map[uint64]charge), stocks: newStocks(), overrides: make(map[string]*law),
+		reservations: newReservations(),
 	}
 	m.adopt(p.config.withDefaults())
 	if p.unfit != "" {
@@ -165,18 +172,20 @@ func (m *Machine) Release(now patterns.Instant, p patterns.PermitID) (dirty bool
 	return m.flush()
 }
 
-// putBack gives c back: to the lease of its key if there is one, or with the next call.
-func (m *Machine) putBack(c charge) {
-	if s := m.stocks.of(c.key); s != nil && s.takesBack(c.n) {
+// putBack gives c back: to the lease of its key if there is one, or with the next call. It
+// returns false if it cannot.
+func (m *Machine) putBack(c charge) bool {
+	if s := m.stocks.of(c.key); s != nil && c.booking == nil && s.takesBack(c.n) {
 		s.tokens += c.n
-		return
+		return true
 	}
 	if len(m.back) >= maxBack || m.cfg.Algorithm == ratelimiter.SlidingLog {
 		m.sums.NotReturned += uint64(c.n)
-		return
+		return false
 	}
 	m.back = append(m.back, c)
 	m.dirty = true
+	return true
 }
 
 // Consult answers what it can, and refers the rest to Redis.
@@ -193,15 +202,19 @@ func (m *Machine) Consult(now patterns.Instant, question any) (c patterns.Consul
 			return patterns.Consultation{Refer: true}
 		}
 		c.Err = ErrUnsupported
-	case ratelimiter.Reserve, ratelimiter.CancelReservation:
-		c.Err = ErrUnsupported
+	case ratelimiter.Reserve:
+		c = m.reserve(q)
+	case ratelimiter.CancelReservation:
+		c = m.cancel(q)
 	case ratelimiter.Override:
 		c = m.override(q)
 	case ratelimiter.RemoveOverride:
 		before := m.overrides[q.Key] != nil
 		delete(m.overrides, q.Key)
+		m.reservations.forgetKey(q.Key)
 		c.Answer = ratelimiter.Overridden{Before: before}
 	}
+	m.ahead = patterns.Queue{}
 	c.Dirty = m.flush()
 	return c
 }
@@ -224,6 +237,7 @@ func (m *Machine) override(q ratelimiter.Override) (c patterns.Consultation) {
 	}
 	before := m.overrides[q.Key] != nil
 	m.overrides[string(append([]byte(nil), q.Key...))] = l
+	m.reservations.forgetKey(q.Key)
 	return patterns.Consultation{Answer: ratelimiter.Overridden{Before: before}, Freed: true}
 }
 
@@ -348,6 +362,7 @@ func (m *Machine) Repair(now patterns.Instant) {
 	}
 	m.stocks = newStocks()
 	clear(m.charges)
+	clear(m.reservations.of)
 	m.back, m.making, m.spare = nil, nil, nil
 	m.become(m.state, ratelimiter.CauseRepaired, "")
 }

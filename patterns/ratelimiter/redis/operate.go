@@ -49,7 +49,7 @@ func (m *Machine) become(to ratelimiter.State, cause ratelimiter.Cause, note str
 }
 
 // Reconfigure changes the policy. What was used is in Redis, and stays: a bucket keeps its
-// tokens, as many as have room. Leases are given back. Other instances go on by the rates
+// tokens, as many as have room. Leases are given back, and what was reserved can no longer be. Other instances go on by the rates
 // that they have: change them too.
 func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	m.settle(now)
@@ -59,6 +59,7 @@ func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 		return
 	}
 	m.dissolveAll()
+	clear(m.reservations.of)
 	m.adopt(c)
 	m.events.Put(ConfigChanged{Name: m.name, From: old, To: c, At: m.wall(m.hi)})
 	m.dirty = true

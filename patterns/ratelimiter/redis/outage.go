@@ -245,7 +245,11 @@ func (m *Machine) unansweredQuestion(question any, err error) (c patterns.Consul
 		key, n = q.Key, orOne(q.Weight)
 	case ratelimiter.TakeUpTo:
 		key, n = q.Key, orOne(q.Weight)
-	case Forget:
+	case ratelimiter.Reserve:
+		c = m.reserveWithout(q)
+		c.Dirty = m.flush()
+		return c
+	case Forget, ratelimiter.CancelReservation:
 		c.Err = m.outageError()
 		return c
 	}
