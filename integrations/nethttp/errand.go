@@ -27,7 +27,7 @@ type errand struct {
 
 	mu       sync.Mutex
 	attempts int
-	sent     int // of those, the ones of which something may have been sent
+	sent     int     // of those, the ones of which something may have been sent
 	over     bool    // nobody wants another response
 	open     []*body // of responses that the client may get
 	stale    []*body // of those, the ones whose status is a failure
@@ -45,7 +45,7 @@ func (e *errand) run() (*http.Response, error) {
 		}
 		e.request, e.again = r, replayable(r)
 	}
-	e.request = e.carry(e.request)
+	e.request = sourced(e.carry(e.request))
 	got, err := patterns.DoFor(outlier.Spread(e.client.Context()), e.guard, e.q, e.try)
 	switch {
 	case err == nil && got == nil:

@@ -36,7 +36,8 @@ type PoolConfig struct {
 // A request under way is one whose response has not begun. The request keeps its own Host
 // header; with https a host must be who its URL says.
 //
-// A failure is an error of the request, unless the client has left, or a status of 500 or more.
+// A failure is an error of the request, unless the client has left, or its body has failed, or
+// a status of 500 or more.
 // A Pool is safe for concurrent use.
 type Pool struct {
 	name      string
@@ -59,7 +60,9 @@ type MemberError struct {
 	Problem string
 }
 
-func (e *MemberError) Error() string { return fmt.Sprintf("nethttp: member %q %s", e.Member, e.Problem) }
+func (e *MemberError) Error() string {
+	return fmt.Sprintf("nethttp: member %q %s", e.Member, e.Problem)
+}
 
 // NewPool returns a Pool. The error names every fault.
 func NewPool(c PoolConfig) (*Pool, error) {
@@ -134,9 +137,9 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, &MemberError{choice.Member(), to.problem}
 	}
-	response, err := p.base.RoundTrip(readdress(r, to))
+	response, err := p.base.RoundTrip(sourced(readdress(r, to)))
 	switch {
-	case err != nil && r.Context().Err() != nil && outcomeOfError(r.Context(), err) == patterns.Ignored:
+	case err != nil && clientsOwn(r, err):
 		outcome = patterns.Ignored
 	case err != nil, response == nil:
 	case response.StatusCode < http.StatusInternalServerError:
@@ -146,6 +149,14 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		response.Request = r
 	}
 	return response, err
+}
+
+// clientsOwn reports whether err only says that the client has left, or could not send.
+func clientsOwn(r *http.Request, err error) bool {
+	if _, ok := errors.AsType[*sourceError](err); ok {
+		return true
+	}
+	return r.Context().Err() != nil && outcomeOfError(r.Context(), err) == patterns.Ignored
 }
 
 // readdress returns r as it is for a host of the pool.

@@ -65,6 +65,9 @@ func outcomeOfError(ctx context.Context, err error) patterns.Outcome {
 	if o != patterns.Failure {
 		return o
 	}
+	if _, ok := errors.AsType[*sourceError](err); ok {
+		return patterns.Ignored
+	}
 	if answered, ok := errors.AsType[*ResponseError](err); ok {
 		return answered.outcome
 	}

@@ -104,7 +104,7 @@ func (t *transport) direct(g patterns.Guard, q patterns.Request, r *http.Request
 	}
 	outcome := patterns.Failure
 	defer func() { permit.Report(outcome) }()
-	response, err := t.base.RoundTrip(t.carry(r))
+	response, err := t.base.RoundTrip(sourced(t.carry(r)))
 	switch {
 	case err != nil:
 		outcome = outcomeOfError(ctx, err)
