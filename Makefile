@@ -47,10 +47,11 @@ redis: ## have redis-server, for tests, examples and bench: find it, or install 
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo 'installing redis-server' >&2; log=$$(mktemp) stay=; trap 'rm -f "$$log" "$$stay"' EXIT; \
 		if [ ! -e /usr/sbin/policy-rc.d ]; then stay=/usr/sbin/policy-rc.d; printf '#!/bin/sh\nexit 101\n' >$$stay; chmod +x $$stay; fi; \
-		if apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server; then exit 0; \
+		if apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server && command -v redis-server; then exit 0; \
 		fi >$$log 2>&1; tail -5 $$log >&2; fi; \
 	echo 'there is no redis-server: install it (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis),' \
-		'or set BULWARK_REDIS_URL to a server that runs; tests that need it fail' >&2
+		'or set BULWARK_REDIS_URL to a server that runs; tests that need it fail' >&2; \
+	[ -z '$(filter redis,$(MAKECMDGOALS))' ] # whoever asked for no more than this is told that it failed
 
 .PHONY: test
 test: redis ## every test of every module, with the race detector; then allocation ceilings without it
