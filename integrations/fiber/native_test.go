@@ -2,12 +2,14 @@ package fiberguard_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -244,8 +246,81 @@ func TestAHandlerThatIsGivenUpOutsideKeepsItsPermitUntilItReturns(t *testing.T) 
 	}
 	close(release)
 	<-ended.ended
+	s.settled()
 	s.want("/fast", 200, "fine")
 	s.wantCounts(patterns.Counts{Dropped: 1, Success: 1, Rejected: 1})
+}
+
+// It need not be fiber's own timeout, and may come when the guard is done already.
+func TestARequestThatIsGivenUpAtTheLastMomentCostsNoPermit(t *testing.T) {
+	s := newSite(t, fiber.Config{})
+	s.app.Use(func(c fiber.Ctx) error {
+		ctx, cancel := context.WithCancel(c.Context())
+		defer cancel()
+		c.SetContext(ctx)
+		err := c.Next()
+		c.Abandon()
+		c.RequestCtx().TimeoutErrorWithCode("late", 504)
+		return err
+	}, fiberguard.Guard(s.room))
+	s.app.Get("/", func(c fiber.Ctx) error { return c.SendString("fine") })
+	s.serve()
+	for range 3 {
+		s.want("/", 504, "late")
+	}
+	s.wantCounts(patterns.Counts{Success: 3})
+}
+
+func TestAnAbandonedHandlerHasItsContextToItselfUntilItReturns(t *testing.T) {
+	s := newSite(t, fiber.Config{})
+	soon, err := timeout.Spawn(s.guards, "soon", timeout.Config{PerAttempt: 10 * time.Millisecond, Abandon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := pipeline.New("line", soon, s.room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, release := make(chan struct{}), make(chan struct{})
+	s.app.Get("/slow/:id", fiberguard.Guard(line), func(c fiber.Ctx) error {
+		<-c.Context().Done()
+		close(late)
+		<-release
+		if c.Params("id") != "7" || c.Path() != "/slow/7" || c.Get("X-Id") != "seven" {
+			t.Errorf("the handler has another's request: %q, %q, %q", c.Params("id"), c.Path(), c.Get("X-Id"))
+		}
+		c.Set("X-Mine", "1")
+		return c.Status(201).SendString("secret")
+	})
+	s.app.Get("/fine/:id", func(c fiber.Ctx) error {
+		return c.SendString(c.Params("id") + string(c.Response().Header.Peek("X-Mine")))
+	})
+	s.serve()
+	slowly, r := s.raw("GET /slow/7 HTTP/1.1\nHost: x\nX-Id: seven\n\n")
+	<-late
+	for i := range 20 { // which would have its context, if that were used again
+		s.want(fmt.Sprintf("/fine/%d", i), 200, strconv.Itoa(i))
+	}
+	_ = slowly.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+	if b, err := r.Peek(1); err == nil {
+		t.Errorf("the client has an answer before its handler has returned: %q", b)
+	}
+	_ = slowly.SetReadDeadline(time.Now().Add(20 * time.Second))
+	close(release)
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if response.StatusCode != 503 || strings.Contains(string(body), "secret") || response.Header.Get("X-Mine") != "" {
+		t.Errorf("got %d %q %v", response.StatusCode, body, response.Header)
+	}
+	s.stop()
+	snapshot, _ := s.room.Snapshot(t.Context())
+	if n := snapshot.Counts; n.Granted != 1 || n.Reported != 1 || n.InFlight != 0 || n.Repeated != 0 || n.Reclaimed != 0 {
+		t.Errorf("got %+v", n)
+	}
 }
 
 func TestAPermitIsHeldAsLongAsAnAnswerLasts(t *testing.T) {
@@ -298,6 +373,7 @@ func TestAPermitIsHeldAsLongAsAnAnswerLasts(t *testing.T) {
 				_, _ = io.ReadAll(body)
 				s.settled()
 				s.want("/fine", 200, "fine")
+				s.settled() // which is a moment after its answer has come
 
 				conn, r = s.raw("GET /hijack HTTP/1.1\nHost: x\n\n")
 				if line, _ := r.ReadString('\n'); !strings.Contains(line, "101") {
@@ -347,6 +423,7 @@ func TestABodyThatIsStreamedInHoldsAPermit(t *testing.T) {
 	}
 	_ = conn.Close()
 	<-ended.ended
+	s.settled()
 	s.want("/fine", 200, "fine")
 }
 

@@ -227,6 +227,20 @@ var policies = []named{
 		c.want(got, 200, "third")
 		c.wantOutcome(c.settle()[0], patterns.Counts{Failure: 2, Success: 1})
 	}},
+	{"no policy has a handler called twice that is called once", func(c *check) {
+		var calls atomic.Int32
+		second := make(chan error, 1)
+		c.one(func(x Exchange) error {
+			calls.Add(1)
+			return x.Answer(500, "mine")
+		}, Guard{Guard: insisting{second}})
+		c.want(c.get("/pay"), 500, "mine")
+		want := map[bool]int32{true: 1, false: 2}[c.f.CallsOnce]
+		if got, err := calls.Load(), next(c, second); got != want || errors.Is(err, patterns.ErrRejected) != c.f.CallsOnce {
+			c.Errorf("%d calls, the second came to: %v", got, err)
+		}
+		c.settle()
+	}},
 	{"who cannot be served again does not wait for a retry", func(c *check) {
 		b := c.breaker("b")
 		c.one(func(x Exchange) error {
@@ -314,6 +328,27 @@ func (c *check) late(x Exchange, release <-chan struct{}) {
 func (c *check) again(wait time.Duration) *retry.Retry {
 	c.Helper()
 	return must[*retry.Retry](c)(retry.Spawn(c.guards, "again", retry.Config{Attempts: 3, Backoff: retry.Constant(wait)}))
+}
+
+// insisting is a policy that makes every call twice, whatever comes of it.
+type insisting struct{ second chan<- error }
+
+func (insisting) Name() string             { return "insisting" }
+func (i insisting) Terms() *patterns.Terms { return &patterns.Terms{Policy: i} }
+
+func (insisting) Acquire(context.Context) (patterns.Permit, error) {
+	return patterns.Permit{}, patterns.ErrPolicy
+}
+
+func (insisting) AcquireFor(context.Context, patterns.Request) (patterns.Permit, error) {
+	return patterns.Permit{}, patterns.ErrPolicy
+}
+
+// Around implements patterns.Policy.
+func (i insisting) Around(ctx context.Context, call patterns.Call) error {
+	err := call.Try(ctx)
+	i.second <- call.Try(ctx)
+	return err
 }
 
 // refusing is a guard that tells of refusals.
