@@ -30,7 +30,7 @@ func guardsOf(g patterns.Guard) guards {
 // tell which: asked for permits by anybody else it says so.
 type Several struct {
 	by      KeyFunc
-	members *family.Family
+	members *family.Family[patterns.Guard]
 }
 
 var _ patterns.Guard = (*Several)(nil)
@@ -43,7 +43,13 @@ func Per(by KeyFunc, f func(key string) (patterns.Guard, error)) (*Several, erro
 	if by == nil || f == nil {
 		return nil, patterns.ErrNilFunc
 	}
-	return &Several{by: by, members: family.New(f)}, nil
+	return &Several{by: by, members: family.Sharing(func(key string) (patterns.Guard, error) {
+		g, err := f(key)
+		if err == nil && g == nil {
+			err = patterns.ErrNilGuard
+		}
+		return g, err
+	})}, nil
 }
 
 // PerMethod is Per for full methods.
@@ -57,11 +63,11 @@ func PerTarget(f func(target string) (patterns.Guard, error)) (*Several, error) 
 }
 
 func (s *Several) of(ctx context.Context, c Call) (patterns.Guard, error) {
-	g, err := s.members.Of(keys.Bound(s.by(ctx, c)))
+	m, err := s.members.Use(ctx, keys.Bound(s.by(ctx, c)))
 	if err != nil {
 		return nil, fmt.Errorf("there is no guard for this call: %w", err)
 	}
-	return g, nil
+	return m.Value, nil // of those that are shared none is forgotten, so that nobody needs to know when the call ends
 }
 
 // Name implements patterns.Guard.

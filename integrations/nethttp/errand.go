@@ -100,10 +100,10 @@ func (e *errand) close(response *http.Response) {
 		}
 	}
 	if own != nil && e.by != nil {
-		own.after(e.by.done)
+		own.after(e.by.Done)
 		return
 	}
-	e.by.done()
+	e.by.Done()
 }
 
 // try is one attempt, on whatever goroutine the policies chose. Its error is what guards

@@ -1,7 +1,6 @@
 package nethttp
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/bulwark-go/bulwark/integrations/internal/family"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
 )
@@ -38,7 +37,7 @@ func (s single) of(*http.Request) (*line, *hostGuard, error) { return s.line, ni
 
 const (
 	// DefaultHosts is how many hosts PerHost has guards for, unless MaxHosts says otherwise.
-	DefaultHosts = 1024
+	DefaultHosts = family.Most
 	maxHosts     = 1 << 20
 	// stopFor is how long an idle guard may take to stop.
 	stopFor = time.Second
@@ -61,14 +60,10 @@ func (e *HostsError) Unwrap() error { return patterns.ErrRejected }
 // Hosts are guards of which each host has one. Only a Transport can tell which: asked for
 // permits by anybody else it says so. It is safe for concurrent use.
 type Hosts struct {
-	spawn  func(host string) (patterns.Guard, error)
-	most   int
-	fault  error
-	making chan struct{} // has room for whoever makes a guard, or stops some
-
-	mu    sync.Mutex
-	known map[string]*hostGuard
-	order list.List // of *hostGuard, the latest used first
+	spawn   func(host string) (patterns.Guard, error)
+	most    int
+	fault   error
+	members *family.Family[*line]
 }
 
 var _ patterns.Guard = (*Hosts)(nil)
@@ -92,7 +87,7 @@ func MaxHosts(n int) HostsOption { return func(h *Hosts) { h.most = n } }
 // are stopped whose name ends in a slash and the host; guards of other names may be shared, and
 // stay. If requests to all of them are under way, the next is refused with a *HostsError.
 func PerHost(spawn func(host string) (patterns.Guard, error), opts ...HostsOption) *Hosts {
-	h := &Hosts{spawn: spawn, most: DefaultHosts, making: make(chan struct{}, 1), known: map[string]*hostGuard{}}
+	h := &Hosts{spawn: spawn, most: DefaultHosts}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(h)
@@ -105,135 +100,64 @@ func PerHost(spawn func(host string) (patterns.Guard, error), opts ...HostsOptio
 	}
 	fault(spawn != nil, "PerHost", "nil", "is nil")
 	fault(h.most >= 1 && h.most <= maxHosts, "MaxHosts", h.most, fmt.Sprintf("must be from 1 to %d", maxHosts))
+	h.members = family.Forgetting(h.most, h.make, h.forget)
 	return h
 }
 
 // hostGuard is the guard of a host.
-type hostGuard struct {
-	hosts *Hosts
-	host  string
-	line  *line
-	users int // requests under way
-	place *list.Element
-}
-
-// done says that a request has ended.
-func (g *hostGuard) done() {
-	if g == nil {
-		return
-	}
-	g.hosts.mu.Lock()
-	defer g.hosts.mu.Unlock()
-	g.users--
-}
+type hostGuard = family.Member[*line]
 
 func (h *Hosts) of(r *http.Request) (*line, *hostGuard, error) {
-	host := hostOf(r)
-	if g := h.use(host); g != nil {
-		return g.line, g, nil
-	}
-	ctx := r.Context()
-	select {
-	case h.making <- struct{}{}:
-		defer func() { <-h.making }()
-	case <-ctx.Done():
-		return nil, nil, context.Cause(ctx)
-	}
-	if g := h.use(host); g != nil { // another one has made it
-		return g.line, g, nil
-	}
-	if err := h.makeRoom(ctx); err != nil {
+	g, err := h.members.Use(r.Context(), hostOf(r))
+	switch {
+	case errors.Is(err, family.ErrFull):
+		return nil, nil, &HostsError{Max: h.most}
+	case err != nil:
 		return nil, nil, err
 	}
+	return g.Value, g, nil
+}
+
+// make makes the guard of a host.
+func (h *Hosts) make(host string) (*line, error) {
 	guard, err := h.spawn(host)
 	if err != nil {
-		return nil, nil, fmt.Errorf("nethttp: no guard for %s: %w", host, err)
+		return nil, fmt.Errorf("nethttp: no guard for %s: %w", host, err)
 	}
 	l, err := newLine(guard)
 	if err != nil {
-		return nil, nil, fmt.Errorf("nethttp: no guard for %s: %w", host, err)
+		return nil, fmt.Errorf("nethttp: no guard for %s: %w", host, err)
 	}
-	return l, h.add(host, l), nil
+	return l, nil
 }
 
-// use returns the guard of a host, if there is one, for one more request.
-func (h *Hosts) use(host string) *hostGuard {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.known[host]
-	if g != nil {
-		g.users++
-		h.order.MoveToFront(g.place)
-	}
-	return g
-}
-
-func (h *Hosts) add(host string, l *line) *hostGuard {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := &hostGuard{hosts: h, host: host, line: l, users: 1}
-	g.place = h.order.PushFront(g)
-	h.known[host] = g
-	return g
-}
-
-// makeRoom forgets a host if there is no room for another.
-func (h *Hosts) makeRoom(ctx context.Context) error {
-	old, full := h.oldest()
-	switch {
-	case !full:
-		return nil
-	case old == nil:
-		return &HostsError{Max: h.most}
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopFor)
+// forget stops what is the host's alone.
+func (h *Hosts) forget(ctx context.Context, host string, l *line) {
+	ctx, cancel := context.WithTimeout(ctx, stopFor)
 	defer cancel()
-	old.stop(ctx, old.line.guard)
-	return nil
+	stopOf(ctx, host, l.guard)
 }
 
-func (h *Hosts) oldest() (g *hostGuard, full bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.known) < h.most {
-		return nil, false
-	}
-	for e := h.order.Back(); e != nil; e = e.Prev() {
-		if g := e.Value.(*hostGuard); g.users == 0 {
-			h.order.Remove(e)
-			delete(h.known, g.host)
-			return g, true
-		}
-	}
-	return nil, true
-}
-
-// stop stops those guards that are the host's alone.
-func (g *hostGuard) stop(ctx context.Context, guard patterns.Guard) {
+// stopOf stops those guards that are the host's alone.
+func stopOf(ctx context.Context, host string, guard patterns.Guard) {
 	if p, several := guard.(*pipeline.Pipeline); several {
 		for _, part := range p.Guards() {
-			g.stop(ctx, part)
+			stopOf(ctx, host, part)
 		}
 		return
 	}
 	s, ok := guard.(interface{ Stop(context.Context) error })
-	if ok && strings.HasSuffix(guard.Name(), "/"+g.host) {
+	if ok && strings.HasSuffix(guard.Name(), "/"+host) {
 		_ = s.Stop(ctx) // it has stopped, if not in order
 	}
 }
 
 // All are the hosts that have guards, in the order of their names.
 func (h *Hosts) All() iter.Seq2[string, patterns.Guard] {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make([]*hostGuard, 0, len(h.known))
-	for _, g := range h.known {
-		all = append(all, g)
-	}
-	slices.SortFunc(all, func(a, b *hostGuard) int { return strings.Compare(a.host, b.host) })
+	all := h.members.All()
 	return func(yield func(string, patterns.Guard) bool) {
-		for _, g := range all {
-			if !yield(g.host, g.line.guard) {
+		for host, l := range all {
+			if !yield(host, l.guard) {
 				return
 			}
 		}

@@ -12,7 +12,7 @@ type source struct{ io.ReadCloser }
 
 func (s source) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // as readers have it
+	if err != nil && err != io.EOF {
 		err = &sourceError{err}
 	}
 	return n, err

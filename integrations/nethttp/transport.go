@@ -67,7 +67,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if l.permits && !t.holdsAny(l) {
-		defer by.done()
+		defer by.Done()
 		return t.direct(l.guard, q, r)
 	}
 	e := &errand{transport: t, guard: l.around, q: q, client: r, request: r, by: by}

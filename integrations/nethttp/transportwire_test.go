@@ -85,7 +85,9 @@ func TestABodyThatFailsHalfWayIsNotTheHostsFailure(t *testing.T) {
 			if got := send(t, &http.Client{Transport: p}, r); !errors.Is(got.err, errOwn) {
 				t.Errorf("in a pool: got %d, %v", got.status, got.err)
 			}
-			<-read
+			if err := <-read; err == nil {
+				t.Error("in a pool: the server has all of it")
+			}
 			if h := members(t, hosts)[0]; h.Calls != 0 || h.InFlight != 0 {
 				t.Errorf("%+v", h)
 			}
