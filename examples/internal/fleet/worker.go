@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"sync"
@@ -27,7 +28,8 @@ const (
 	worker = "BULWARK_FLEET"
 	alone  = "alone"
 
-	// callers are how many in each process ask all the time. One that is refused rests.
+	// callers are how many in each process ask all the time. One that is refused rests for about
+	// so long: if it were exactly that, those who come just after a permit would have them all.
 	callers = 4
 	rest    = 10 * time.Millisecond
 
@@ -93,16 +95,17 @@ func work(ctx context.Context, log *zap.Logger, url string, out io.Writer) error
 
 // ask asks until ctx ends, and writes down when it was let through.
 func ask(ctx context.Context, l asker, lines chan<- string) {
-	tick := time.NewTicker(rest)
-	defer tick.Stop()
+	rests := time.NewTimer(0)
+	defer rests.Stop()
 	for ctx.Err() == nil {
 		before := time.Now()
 		if l.Allow(customer) {
 			lines <- fmt.Sprintln(before.UnixMicro(), time.Now().UnixMicro()+1) // + 1 for what is cut off
 			continue
 		}
+		rests.Reset(rest/2 + rand.N(rest))
 		select {
-		case <-tick.C:
+		case <-rests.C:
 		case <-ctx.Done():
 		}
 	}
