@@ -148,6 +148,14 @@ var bodies = []named{
 				c.Errorf("got %+v", got)
 			}
 		}
+		for _, tenant := range []string{"a\n X-Evil: 1", "a\n\tX-Evil: 1", "a\rX-Evil: 1", "a\x00X-Evil: 1", "a\x85\u2028X-Evil: 1", "a%0d%0aX-Evil: 1"} {
+			status, rest := c.raw("GET /pay?x=%0d%0aX-Evil:%201 HTTP/1.1\nHost: x\nConnection: close\nX-Tenant: " + tenant + "\n\n")
+			for line := range strings.Lines(rest) {
+				if strings.HasPrefix(line, "X-Evil") {
+					c.Errorf("%q: %s %q", tenant, status, rest)
+				}
+			}
+		}
 		c.settle()
 	}},
 }
