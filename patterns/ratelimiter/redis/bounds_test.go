@@ -29,6 +29,10 @@ func TestSoManyKeysOweSomethingAndNoMore(t *testing.T) {
 	if n, _ := h.m.outage.owed.of("1"); n != 5 {
 		t.Errorf("a key that is known owes %d, want 5", n)
 	}
+	h.m.without(&patterns.Request{Key: "1", Weight: 7})
+	if n, _ := h.m.outage.owed.of("1"); n != 8 || h.m.sums.NotCharged != 12+4 {
+		t.Errorf("a key owes %d, and there can be 8; %d are not charged", n, h.m.sums.NotCharged)
+	}
 }
 
 func TestSoMuchWaitsToBeGivenBackAndNoMore(t *testing.T) {

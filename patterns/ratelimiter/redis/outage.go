@@ -183,7 +183,9 @@ func (m *Machine) owe(key string, n int64) {
 		m.sums.NotCharged += uint64(n)
 		return
 	}
-	o.set(key, min(owes+n, m.lawOf(key).most)) // more cannot be taken
+	most := m.lawOf(key).most // more cannot be taken
+	m.sums.NotCharged += uint64(max(0, owes+n-most))
+	o.set(key, min(owes+n, most))
 }
 
 // outageError makes an error, or finds the one that says the same.
