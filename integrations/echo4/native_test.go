@@ -143,8 +143,10 @@ func (j judging) Around(ctx context.Context, call patterns.Call) error {
 	if err != nil {
 		return err
 	}
+	outcome := patterns.Failure // if it unwinds
+	defer func() { p.Report(outcome) }()
 	err = call.Try(ctx)
-	p.Report(patterns.Classify(ctx, err))
+	outcome = patterns.Classify(ctx, err)
 	return err
 }
 
