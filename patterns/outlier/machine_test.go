@@ -256,6 +256,20 @@ func (r *rig) planOf(name string) *place {
 	return &place{name: name, identity: id, bad: ended{id, 0, true}}
 }
 
+func TestAShorterIntervalHoldsAtOnce(t *testing.T) {
+	m := newRig(t, 5, Config{Consecutive: maxNumber, Interval: time.Hour, Deviations: 1, MinRequests: 10})
+	for i := range 5 {
+		m.calls(sec, i, 10, patterns.Success)
+	}
+	m.calls(sec, 3, 20, patterns.Failure)
+	c := m.cfg
+	c.Interval = 5 * sec
+	m.Reconfigure(patterns.Instant(2*sec), c)
+	m.step(true)
+	m.want(7*sec - 1)
+	m.want(7*sec, "3")
+}
+
 func TestAResetBringsAllBack(t *testing.T) {
 	m := newRig(t, 3, Config{Consecutive: 2})
 	m.calls(0, 0, 2, patterns.Failure)

@@ -95,7 +95,7 @@ func TestTheOneThatWasNotUsedForLongestIsForgotten(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	b.Done()
-	must(t, f, "d").Done()
+	must(t, f, "d").Done() // c is in use once more, and b is not
 	var left []string
 	for key := range f.All() {
 		left = append(left, key)
@@ -104,6 +104,15 @@ func TestTheOneThatWasNotUsedForLongestIsForgotten(t *testing.T) {
 		t.Errorf("%v are forgotten, %v left", forgotten, left)
 	}
 	(*Member[string])(nil).Done()
+
+	forgotten = nil
+	f = Forgetting(2, itself, func(_ context.Context, key, _ string) { forgotten = append(forgotten, key) })
+	for _, key := range []string{"a", "b", "a", "c"} {
+		must(t, f, key).Done()
+	}
+	if !slices.Equal(forgotten, []string{"b"}) {
+		t.Errorf("%v are forgotten", forgotten)
+	}
 }
 
 func TestAMemberThatCouldNotBeMadeIsTriedAgain(t *testing.T) {
