@@ -178,3 +178,50 @@ func neighbours(t *testing.T, c *redis.ClusterClient) []string {
 		}
 	}
 }
+
+// A Cluster that serves what it can: keys of a node that is gone have the policy, and those of
+// others are counted on.
+func TestANodeThatIsGoneConcernsItsOwnKeys(t *testing.T) {
+	t.Parallel()
+	cluster, ctx := redistest.StartCluster(t, 3), t.Context()
+	for _, s := range cluster.Nodes() {
+		must(t, client(t, s.Addr()).ConfigSet(ctx, "cluster-require-full-coverage", "no").Err())
+	}
+	l, _ := spawn(t, redislimiter.Config{
+		Rate: ratelimiter.MustParse("10/h"), Client: clustered(t, cluster), Prefix: rand.Text(), Timeout: unhurried,
+		OnOutage: redislimiter.FailClosed, RetryEvery: 20 * time.Millisecond,
+	})
+	keys := map[int]string{} // by node
+	for len(keys) < 3 {
+		key := rand.Text()
+		slot, err := cluster.Slot(ctx, key)
+		must(t, err)
+		owner, err := cluster.Owner(ctx, slot)
+		must(t, err)
+		keys[owner] = key
+	}
+	for _, key := range keys {
+		must(t, l.Wait(ctx, key))
+	}
+	must(t, cluster.Nodes()[0].Kill())
+	for i := range 9 {
+		if err := l.Wait(ctx, keys[0]); !errors.Is(err, redislimiter.ErrOutage) {
+			t.Errorf("a key whose node is gone: got %v", err)
+		}
+		for _, live := range []int{1, 2} {
+			if err := l.Wait(ctx, keys[live]); err != nil {
+				t.Errorf("after %d, a key whose node lives: %v", i+1, err)
+			}
+		}
+	}
+	for _, live := range []int{1, 2} {
+		if err := l.Wait(ctx, keys[live]); !errors.Is(err, ratelimiter.ErrLimited) {
+			t.Errorf("ten were taken: got %v", err)
+		}
+	}
+	if s, _ := l.Snapshot(ctx); s.Outages != 0 || s.RefusedWithout != 9 {
+		t.Errorf("it is counted: %+v", s)
+	}
+	must(t, cluster.Nodes()[0].Restart())
+	until(t, "the node is asked again", func() bool { return l.Wait(ctx, keys[0]) == nil })
+}
