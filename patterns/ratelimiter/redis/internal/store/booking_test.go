@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -201,6 +202,26 @@ func TestWhatCannotBeCountedIsNotBooked(t *testing.T) {
 	}
 }
 
+// What is owed of one rate may be more time of another than numbers of a script can tell.
+func TestADebtThatCannotBeCountedIsAsLongAsCanBe(t *testing.T) {
+	s, _ := newTimed(t, TokenBucket)
+	for _, slow := range []*Law{s.mustLaw(t, per(1, maxPeriod, 1)), s.mustLaw(t, per(3, maxPeriod-time.Microsecond, 1))} {
+		fast := s.mustLaw(t, per(1_000_000, time.Second, 1_000_000))
+		for range 20 {
+			s.run(t, Check{Key: "k", Law: fast, Kind: Reserve, Weight: 1_000_000, Within: forever})
+		}
+		for range 2 {
+			if a := s.run(t, Check{Key: "k", Law: slow, Weight: 1})[0]; a.Taken != 0 || a.RetryAfter < 60*maxPeriod {
+				t.Fatalf("%+v", a)
+			}
+		}
+		if a := s.run(t, Check{Key: "k", Law: slow, Kind: Reserve, Weight: 1, Within: forever})[0]; a.Taken != 0 {
+			t.Errorf("%+v", a)
+		}
+		s, _ = newTimed(t, TokenBucket)
+	}
+}
+
 func TestABookingIsKeptUntilItIsPaid(t *testing.T) {
 	client := servers.Client(t)
 	s := newStore(t, client, TokenBucket)
@@ -235,15 +256,21 @@ func TestWhatLooksLikeABookingSpoilsNothing(t *testing.T) {
 		for _, with := range []string{"\x00", "\xff", "\x7f"} {
 			for _, text := range []string{good[:i] + with + good[i+1:], good[:i] + with, good[:i] + with + good[i:]} {
 				must(t, client.Set(t.Context(), s.Name("k"), text, redis.KeepTTL).Err())
+				fresh := rand.Text()
 				checks := []Check{
-					{Key: "a", Law: law, Kind: Reserve, Weight: 1},
+					{Key: "a", Law: law, Kind: Peek, Weight: 1},
 					{Key: "k", Law: law, Weight: 1},
 					{Key: "k", Law: law, Kind: Reserve, Weight: 1, Within: forever},
+					{Key: "k", Law: law, Kind: Cancel, Weight: 1, Booking: &Booking{At: c.now + 7, Number: 7, Since: c.now + 7}},
 					{Key: "k", Law: law, Kind: Return, Weight: 1, Since: 1},
-					{Key: "b", Law: law, Kind: Reserve, Weight: 1},
+					{Key: fresh, Law: law, Kind: Reserve, Weight: 1},
+					{Key: fresh, Law: law, Weight: 1},
 				}
 				answers := make([]Answer, len(checks))
 				_ = s.Run(t.Context(), checks, answers)
+				if answers[0].Remaining != 4 || answers[5].Taken != 1 || answers[6].Taken != 1 {
+					t.Fatalf("byte %d as %q: other keys: %+v", i, with, answers)
+				}
 				for j, a := range answers {
 					if a.Err != nil && strings.Contains(a.Err.Error(), "user_script") {
 						t.Fatalf("byte %d as %q: check %d: %v", i, with, j, a.Err)

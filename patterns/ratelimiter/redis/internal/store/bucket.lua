@@ -112,7 +112,10 @@ local function several()
       for i, at in ipairs(book.at) do promise(o, at, book.n[i], qs, rs) end
     end
 
+    local function fits(x, below) return x >= 0 and x < below and x % 1 == 0 end
+
     -- Reads what is booked, of a book that is to change. What has its time behind it is used.
+    -- What makes no sense is nothing booked, and stays owed.
     local function open(o)
       if not book then
         book = { number = 0, told = pack('<d', -1) }
@@ -121,17 +124,22 @@ local function several()
       end
       local q, r, at, n, id = {}, {}, {}, {}, {}
       book.q, book.r, book.at, book.n, book.id = q, r, at, n, id
-      for j = 1, P[o] do
-        q[j], r[j] = qs[j], rs[j]
-        if book.v and book.k > 0 then
-          q[j], r[j] = unpack('<dd', book.v, 40 * book.m - 11 + 16 * j)
-          q[j] = q[j] - book.back
+      local k, most, least = book.k or 0, now + LIMIT / 2, LIMIT
+      for l = o, o + 5 * P[o] - 5, 5 do
+        local j = (l - o) / 5 + 1
+        q[j], r[j], least = qs[j], rs[j], math.min(least, P[l + 3])
+        if k > 0 then
+          local q0, r0 = unpack('<dd', book.v, 40 * book.m - 11 + 16 * j)
+          q[j], r[j] = q0 - book.back, r0
+          if not (fits(q0, most + book.back) and fits(r0, P[l + 1])) then k, q[j], r[j] = 0, qs[j], rs[j] end
         end
       end
-      for i = 1, book.k or 0 do
+      for i = 1, k do
         local t, weight, number = unpack('<ddd', book.v, 56 * book.m - 3 + 24 * i)
         t = t - book.back
-        if t <= now then
+        if not (fits(t, most) and fits(weight - 1, least) and fits(number, LIMIT)) then
+          -- It is not ours.
+        elseif t <= now then
           promise(o, t, weight, q, r)
         else
           at[#at + 1], n[#at + 1], id[#at + 1] = t, weight, number
@@ -258,7 +266,7 @@ local function several()
         local k = (size - 21 - 56 * m) / 24
         if m < 1 or k < 0 or k % 1 ~= 0 then return nil end
         local written, number = unpack('<dd', v, 5 + 56 * m)
-        if not (written >= 0 and written < LIMIT and number >= 0 and number < LIMIT) then return nil end
+        if not (written >= 0 and written < LIMIT and written % 1 == 0 and number >= 0 and number < LIMIT and number % 1 == 0) then return nil end
         seldom()
         book = { v = v, m = m, k = k, back = 0, number = number }
         if written > now then book.back, other = written - now, true end -- the clock was put back, and all that is to come with it
@@ -305,14 +313,13 @@ local function several()
 
   -- The least that any tier has left.
   local function remaining(o)
-    local least = LIMIT -- none if it is in debt
+    local least = LIMIT
     for l = o, o + 5 * P[o] - 5, 5 do
       local j, p = (l - o) / 5 + 1, P[l + 2]
       local x = (now + P[l + 4] - qs[j]) * P[l + 1] + P[l + 5] - rs[j]
       x = (x - x % p) / p
       if x < least then least = x end
     end
-    if least < 0 then least = 0 end
     return least
   end
 
@@ -378,11 +385,10 @@ for i = 1, #KEYS do
     failed, book = failed or '', nil
     for _ = 1, runs do at = at + (P[at] % 4 < 3 and 2 or P[at] < 15 and 3 or 5) end
   else
-    local left, taken, asked, before = 0, 0, false, '\0'
+    local left, taken, asked, before = 0, 0, false, '\0' -- in debt both stay below 0, and nothing is taken
     if n == 1 then
       left = (now + tq - q) * c + tr - r
       left = (left - left % p) / p
-      if left < 0 then left = 0 end
     else
       if not load then load, remaining, take, seldom = several() end
       left = remaining(o)
