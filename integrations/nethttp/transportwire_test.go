@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
+	"github.com/bulwark-go/bulwark/patterns/fallback"
 	"github.com/bulwark-go/bulwark/patterns/hedge"
 	"github.com/bulwark-go/bulwark/patterns/outlier"
 	"github.com/bulwark-go/bulwark/patterns/retry"
@@ -309,4 +310,57 @@ func TestAHedgesLoserIsOneStreamOfAConnection(t *testing.T) {
 	}
 	all.Report(patterns.Ignored)
 	balanced(t, roomOf(room))
+}
+
+func TestAFailureThatAFallbackReplacesIsOver(t *testing.T) {
+	guards := registry(t)
+	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(500)
+		_, _ = w.Write(make([]byte, 16<<10))
+	})
+	instead, err := fallback.Spawn(guards, "cache", fallback.Config[*http.Response]{
+		Steps: fallback.Chain(nethttp.Canned(203, nil, []byte("as of yesterday"))),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	room, err := bulkhead.Spawn(guards, "room", bulkhead.Config{MaxConcurrent: 1, MaxWaiting: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := guarded(t, line(t, instead, room))
+	for range 5 {
+		wantBody(t, fetch(t, c, s.URL), 203, "as of yesterday")
+	}
+	if n := s.requests.Load(); n != 5 { // each had the room
+		t.Errorf("%d requests", n)
+	}
+	last, err := room.Acquire(t.Context()) // once it is over
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.Report(patterns.Ignored)
+	balanced(t, roomOf(room))
+}
+
+func TestAnAttemptGoesElsewhereWhateverOthersDo(t *testing.T) {
+	guards := registry(t)
+	hosts := newEjector(t, guards, outlier.Config{Consecutive: 1000}, "http://a", "http://b")
+	var asked []string
+	p, err := nethttp.NewPool(nethttp.PoolConfig{Name: "x", Hosts: hosts, Base: tripper(func(r *http.Request) (*http.Response, error) {
+		other, err := hosts.Choose(context.Background()) // so that it would be this host's turn again
+		if err != nil {
+			t.Error(err)
+		}
+		other.Release()
+		asked = append(asked, r.URL.Host)
+		return &http.Response{StatusCode: 503, Header: http.Header{}, Body: http.NoBody}, nil
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = fetch(t, &http.Client{Transport: nethttp.Transport(p, newRetry(t, guards, 2))}, "http://x")
+	if slices.Sort(asked); !slices.Equal(asked, []string{"a", "b"}) {
+		t.Errorf("%v were asked", asked)
+	}
 }
