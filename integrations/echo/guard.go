@@ -110,11 +110,12 @@ type key struct{}
 
 // turn is a request in front of one guard.
 type turn struct {
-	host  hosted.Host
-	c     *echo.Context
-	spare *echo.Context // for who answers while the handler still runs
-	next  echo.HandlerFunc
-	err   error // of next
+	host   hosted.Host
+	c      *echo.Context
+	spare  *echo.Context // for who answers while the handler still runs
+	next   echo.HandlerFunc
+	err    error // of next
+	status int   // that there was before
 }
 
 func turnOf(w http.ResponseWriter) *turn {
@@ -131,9 +132,12 @@ func wrap(middleware http.Handler, around bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
 			t := &turn{c: c, next: next}
+			if before, err := echo.UnwrapResponse(c.Response()); err == nil {
+				t.status = before.Status
+			}
 			t.host.ResponseWriter, t.host.Key, t.host.Native = c.Response(), key{}, t
 			if around {
-				t.spare = another(c)
+				t.spare = another(c, &t.host)
 			}
 			r := c.Request()
 			if route := c.Path(); route != "" {
@@ -148,10 +152,9 @@ func wrap(middleware http.Handler, around bool) echo.MiddlewareFunc {
 	}
 }
 
-// another is a context of the same request, with the same response.
-func another(c *echo.Context) *echo.Context {
-	o := c.Echo().NewContext(c.Request(), c.Response())
-	o.SetResponse(c.Response())
+// another is a context of the same request, with a response of its own.
+func another(c *echo.Context, w http.ResponseWriter) *echo.Context {
+	o := c.Echo().NewContext(c.Request(), w)
 	o.SetPath(c.Path())
 	if values := c.PathValues(); len(values) > 0 {
 		o.SetPathValues(slices.Clone(values))
@@ -169,9 +172,7 @@ func next(w http.ResponseWriter, r *http.Request) {
 	}
 	before, request := c.Response(), c.Request()
 	inner := echo.NewResponse(w, c.Logger())
-	if outer, err := echo.UnwrapResponse(before); err == nil {
-		inner.Status = outer.Status
-	}
+	inner.Status = t.status
 	c.SetResponse(inner)
 	if r != request {
 		c.SetRequest(r)

@@ -134,7 +134,7 @@ func wrap(middleware http.Handler, around bool) echo.MiddlewareFunc {
 			t := &turn{c: c, next: next, status: c.Response().Status}
 			t.host.ResponseWriter, t.host.Key, t.host.Native = c.Response(), key{}, t
 			if around {
-				t.spare = another(c)
+				t.spare = another(c, &t.host)
 			}
 			r := c.Request()
 			if route := c.Path(); route != "" {
@@ -149,10 +149,9 @@ func wrap(middleware http.Handler, around bool) echo.MiddlewareFunc {
 	}
 }
 
-// another is a context of the same request, with the same response.
-func another(c echo.Context) echo.Context {
-	o := c.Echo().NewContext(c.Request(), c.Response())
-	o.SetResponse(c.Response())
+// another is a context of the same request, with a response of its own.
+func another(c echo.Context, w http.ResponseWriter) echo.Context {
+	o := c.Echo().NewContext(c.Request(), w)
 	o.SetPath(c.Path())
 	o.SetParamNames(c.ParamNames()...)
 	o.SetParamValues(slices.Clone(c.ParamValues())...)

@@ -68,6 +68,9 @@ func Handler(h gin.HandlerFunc) http.Handler {
 		defer func() { c.Request = before }()
 		c.Request = r
 		h(c)
+		if c == t.spare {
+			c.Writer.WriteHeaderNow()
+		}
 	})
 }
 
@@ -131,7 +134,7 @@ func handler(middleware http.Handler, around bool) gin.HandlerFunc {
 		t.host.ResponseWriter, t.host.Key, t.host.Native = &t.outer, key{}, t
 		if around {
 			t.spare = c.Copy()
-			t.spare.Writer = c.Writer
+			t.spare.Writer = &writer{ResponseWriter: &t.host, before: c.Writer, status: http.StatusOK, size: unwritten}
 		}
 		if route := c.FullPath(); route != "" {
 			c.Request.Pattern = route

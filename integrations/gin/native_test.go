@@ -202,7 +202,7 @@ func TestWhatAHandlerAnswersCountsHoweverItDoes(t *testing.T) {
 		"AbortWithError":             {func(c *gin.Context) { _ = c.AbortWithError(500, io.EOF) }, 500, patterns.Counts{Failure: 1}},
 		"Error alone":                {func(c *gin.Context) { _ = c.Error(io.EOF) }, 200, patterns.Counts{Success: 1}},
 		"nothing":                    {func(*gin.Context) {}, 200, patterns.Counts{Success: 1}},
-		"a status after the answer":  {func(c *gin.Context) { c.String(200, "x"); c.Status(500) }, 200, patterns.Counts{Success: 1}},
+		"a status after the answer":  {afterwards(t), 200, patterns.Counts{Success: 1}},
 		"a redirect":                 {func(c *gin.Context) { c.Redirect(302, "/") }, 302, patterns.Counts{Success: 1}},
 		"the http.ResponseWriter's":  {func(c *gin.Context) { http.Error(c.Writer, "no", 500) }, 500, patterns.Counts{Failure: 1}},
 		"a panic that Recovery sees": {func(*gin.Context) { panic("secret") }, 500, patterns.Counts{Failure: 1}},
@@ -229,6 +229,16 @@ func TestWhatAHandlerAnswersCountsHoweverItDoes(t *testing.T) {
 					t.Errorf("outside sees %d errors, status %d, size %d of %d", errs, status, size, w.Body.Len())
 				}
 			})
+		}
+	}
+}
+
+// afterwards is a handler that changes its mind when it has answered, which is too late.
+func afterwards(t *testing.T) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.String(200, "x")
+		if c.Status(500); c.Writer.Status() != 200 {
+			t.Errorf("the status is %d", c.Writer.Status())
 		}
 	}
 }

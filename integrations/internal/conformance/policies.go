@@ -125,6 +125,29 @@ var policies = []named{
 			}
 		}
 	}},
+	{"a native answer does not touch what an abandoned handler is at work on", func(c *check) {
+		room := watch(c.room(10))
+		g := c.line(c.timeout(20*time.Millisecond, true), room)
+		release := make(chan struct{})
+		c.one(func(x Exchange) error {
+			c.late(x, release)
+			if x.Header("X-Id") != "mine" || x.Context().Err() == nil {
+				c.Errorf("the handler has another's request: %q, %v", x.Header("X-Id"), x.Context().Err())
+			}
+			x.SetHeader("X-Mine", "1")
+			return x.Answer(http.StatusOK, "secret")
+		}, Guard{Guard: g, Options: Options{Sorry: "sorry"}})
+		got := c.get("/pay", "X-Id", "mine")
+		c.want(got, Teapot, "sorry: timeout")
+		if got.header.Get("X-Mine") != "" {
+			c.Errorf("got %v", got.header)
+		}
+		close(release)
+		next(c, room.ended)
+		if n := c.settle()[0]; n.Granted != 1 {
+			c.Errorf("got %+v", n)
+		}
+	}},
 	{"a slow body keeps nobody's permit once its client has the timeout's answer", func(c *check) {
 		room := watch(c.room(1))
 		g := c.line(c.timeout(30*time.Millisecond, true), room)

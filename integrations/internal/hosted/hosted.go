@@ -6,8 +6,10 @@
 package hosted
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ type Host struct {
 	Native              any // the framework's context
 
 	replaced bool
+	whole    *whole // not nil if the answer is sent when it is whole
 	running  atomic.Int32
 	calls    sync.WaitGroup
 }
@@ -52,6 +55,10 @@ func (h *Host) With(ctx context.Context) context.Context {
 func (h *Host) Serve(middleware http.Handler, r *http.Request) {
 	defer h.calls.Wait()
 	middleware.ServeHTTP(h, r)
+	if h.whole != nil {
+		h.whole.send(h.ResponseWriter)
+		h.whole = nil
+	}
 	if h.Running() {
 		c := http.NewResponseController(h)
 		_ = c.Flush()                     // a client that has left misses nothing
@@ -78,9 +85,54 @@ func (h *Host) Running() bool { return h.running.Load() > 0 }
 // connection ends with the answer: another request on it would have to wait.
 func (h *Host) Answering(r *http.Request) {
 	h.replaced = true
-	if h.Running() && r.ProtoMajor == 1 {
+	if !h.Running() {
+		return
+	}
+	h.whole = new(whole)
+	if r.ProtoMajor == 1 {
 		h.Header().Set("Connection", "close")
 	}
+}
+
+// whole is an answer that must be sent with its length: a client sees no other end of it before
+// the handler returns.
+type whole struct {
+	status int
+	body   bytes.Buffer
+}
+
+func (a *whole) send(w http.ResponseWriter) {
+	if h := w.Header(); h.Get("Content-Length") == "" {
+		h.Set("Content-Length", strconv.Itoa(a.body.Len()))
+	}
+	w.WriteHeader(max(a.status, http.StatusOK))
+	_, _ = w.Write(a.body.Bytes()) // a client that has left misses nothing
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (h *Host) WriteHeader(status int) {
+	switch {
+	case h.whole == nil:
+		h.ResponseWriter.WriteHeader(status)
+	case h.whole.status == 0 && status >= http.StatusOK:
+		h.whole.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (h *Host) Write(p []byte) (int, error) {
+	if h.whole == nil {
+		return h.ResponseWriter.Write(p)
+	}
+	return h.whole.body.Write(p)
+}
+
+// FlushError is what an http.ResponseController flushes with.
+func (h *Host) FlushError() error {
+	if h.whole == nil {
+		return http.NewResponseController(h.ResponseWriter).Flush()
+	}
+	return nil
 }
 
 // Replaced reports whether the guard has answered in place of the handler.
