@@ -393,15 +393,17 @@ func TestAPermitIsHeldAsLongAsAnAnswerLasts(t *testing.T) {
 // settled waits until no permit is out.
 func (s *site) settled() {
 	s.Helper()
-	for until := time.Now().Add(20 * time.Second); ; {
+	late := time.After(20 * time.Second)
+	for again := time.Tick(time.Millisecond); ; {
 		snapshot, _ := s.room.Snapshot(s.Context())
 		if snapshot.InFlight == 0 {
 			return
 		}
-		if time.Now().After(until) {
+		select {
+		case <-again:
+		case <-late:
 			s.Fatalf("permits are missing: %+v", snapshot.Counts)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
