@@ -21,6 +21,7 @@ import (
 	"github.com/bulwark-go/bulwark/actors"
 	"github.com/bulwark-go/bulwark/actors/actorstest"
 	fiberguard "github.com/bulwark-go/bulwark/integrations/fiber"
+	"github.com/bulwark-go/bulwark/integrations/internal/conformance"
 	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/pipeline"
@@ -393,18 +394,10 @@ func TestAPermitIsHeldAsLongAsAnAnswerLasts(t *testing.T) {
 // settled waits until no permit is out.
 func (s *site) settled() {
 	s.Helper()
-	late := time.After(20 * time.Second)
-	for again := time.Tick(time.Millisecond); ; {
+	conformance.Until(s, func() bool {
 		snapshot, _ := s.room.Snapshot(s.Context())
-		if snapshot.InFlight == 0 {
-			return
-		}
-		select {
-		case <-again:
-		case <-late:
-			s.Fatalf("permits are missing: %+v", snapshot.Counts)
-		}
-	}
+		return snapshot.InFlight == 0
+	})
 }
 
 // Without StreamRequestBody, and with it where a length is told, fasthttp reads the body first.

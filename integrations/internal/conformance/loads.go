@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/bulwark-go/bulwark/patterns"
@@ -136,13 +137,18 @@ func (c *check) storm(clients, each int, ok func(got reply) bool) map[int]int {
 // until waits for a bulkhead's books to be so.
 func (c *check) until(b *bulkhead.Bulkhead, ok func(patterns.Counts) bool) {
 	c.Helper()
-	for late := time.Now().Add(hung); ; time.Sleep(time.Millisecond) {
+	Until(c.T, func() bool {
 		s, _ := b.Snapshot(c.Context())
-		if ok(s.Counts) {
-			return
-		}
+		return ok(s.Counts)
+	})
+}
+
+// Until waits for something that servers do at their own time, and ends a test that waits in vain.
+func Until(t testing.TB, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(hung); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			c.Fatalf("it never came to that: %+v", s.Counts)
+			t.Fatal("it never came to that")
 		}
 	}
 }
