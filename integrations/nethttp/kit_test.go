@@ -30,9 +30,15 @@ const hung = 20 * time.Second
 // registry is for the guards of one test, after which nothing is left running.
 func registry(t testing.TB) *actors.Registry {
 	t.Helper()
+	leavesNothing(t)
+	return actorstest.NewRegistry(t)
+}
+
+// leavesNothing has a test fail that leaves something running of what it starts from now on.
+func leavesNothing(t testing.TB) {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	return actorstest.NewRegistry(t)
 }
 
 // serve serves h on a real socket. Closing it waits for all requests.

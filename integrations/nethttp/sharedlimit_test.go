@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulwark-go/bulwark/actors/actorstest"
 	"github.com/bulwark-go/bulwark/integrations/nethttp"
 	"github.com/bulwark-go/bulwark/internal/redistest"
 	"github.com/bulwark-go/bulwark/patterns/ratelimiter"
@@ -16,8 +17,9 @@ var _ nethttp.Limiter = (*redislimiter.Limiter)(nil)
 // Two instances tell their clients what is left of the one limit.
 func TestInstancesTellWhatIsLeftOfALimitThatTheyShare(t *testing.T) {
 	url := "redis://" + redistest.Start(t).Addr()
+	leavesNothing(t)
 	handler := func() http.Handler {
-		l, err := redislimiter.Spawn(registry(t), "api", redislimiter.Config{
+		l, err := redislimiter.Spawn(actorstest.NewRegistry(t), "api", redislimiter.Config{
 			Rate: ratelimiter.MustParse("3/hour"), URL: url, Timeout: 10 * time.Second, OnOutage: redislimiter.FailClosed,
 		})
 		if err != nil {

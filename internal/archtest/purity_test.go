@@ -31,7 +31,7 @@ var impureNames = map[string][]string{
 var pureOf = map[string][]string{
 	"github.com/redis/go-redis/v9": {"UniversalClient"},
 	store: {
-		"Algorithm", "TokenBucket", "SlidingLog", "Tier", "Law", "NewLaw", "Check", "Kind", "Take", "TakeUpTo", "Peek", "Return", "Answer",
+		"Algorithm", "TokenBucket", "SlidingLog", "Tier", "Law", "NewLaw", "Check", "Kind", "Take", "TakeUpTo", "Peek", "Return", "Reserve", "Cancel", "Booking", "Answer",
 		"Fault", "Class", "NoAuth", "NoPermission", "Untrusted", "Protocol", "LawError", "ArgumentError", "KeyError",
 	},
 }
