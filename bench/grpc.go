@@ -102,7 +102,9 @@ func startRemote(serving []grpc.ServerOption, dialling []grpc.DialOption, stop f
 	go func() { served <- server.Serve(listener) }()
 	end := func() {
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			panic(err)
+		}
 		stop()
 	}
 	conn, err := grpc.NewClient("passthrough:///"+listener.Addr().String(),
