@@ -19,10 +19,10 @@ import (
 // calls are ways to put a breaker around gRPC calls.
 func calls() family {
 	const name = "grpc/unary"
-	budgets := make([]budget, 0, len(calledAt))
-	for _, g := range calledAt {
-		budgets = append(budgets, atMostTimes(name, g, "bulwark", 1, "failsafe"))
-	}
+	budgets := []budget{{
+		what: "more allocations than bare, over a socket", of: point{name, "bulwark", 1}, to: point{name, "bare", 1},
+		metric: allocsPerOp, compare: difference, is: atMost, limit: 4,
+	}}
 	return family{
 		cases: []benchCase{{
 			name: name, baseline: "bare", how: tight{}, goroutines: calledAt,
