@@ -59,7 +59,7 @@ func run(ctx context.Context, log *zap.Logger) error {
 			return err
 		}
 		fmt.Println("\n" + f.name)
-		if err := visit(ctx, f.make(bank)); err != nil {
+		if err := visit(ctx, f.make(bank), bank); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
@@ -123,7 +123,7 @@ func plain(h http.Handler) server {
 }
 
 // visit asks a server for a few things.
-func visit(ctx context.Context, s server) error {
+func visit(ctx context.Context, s server, bank *circuitbreaker.Breaker) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -135,8 +135,22 @@ func visit(ctx context.Context, s server) error {
 		if err := show(ctx, client, "http://"+listener.Addr().String(), path); err != nil {
 			return err
 		}
+		if err := counted(ctx, bank); err != nil {
+			return err
+		}
 	}
 	return errors.Join(s.close(), <-served)
+}
+
+// counted waits until the breaker has heard of every answer. A permit ends when the answer has
+// been sent, which its client may see first.
+func counted(ctx context.Context, bank *circuitbreaker.Breaker) error {
+	for {
+		if s, ok := bank.Snapshot(ctx); !ok || s.InFlight == 0 {
+			return ctx.Err()
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func show(ctx context.Context, client *http.Client, url, path string) error {
