@@ -271,7 +271,7 @@ func (s *shell) load(back *trip) (next *trip, relieved bool) {
 	case back.lost:
 		back.lost = false // should this panic, it is counted once
 		if e.lost--; e.carrying || e.resting {
-			s.send()
+			s.tell(s.send) // in a turn of its own: should it panic, this one has ended
 			return nil, true
 		}
 		e.carrying = true

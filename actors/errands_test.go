@@ -131,9 +131,9 @@ func TestAWaiterWhoLeavesWhileItIsAskedForAgainIsCountedOnce(t *testing.T) {
 		if s := g.snapshot(t); s.Waiting != 0 || s.Cancelled != 1 {
 			t.Errorf("%d wait and %d left, want 0 and 1", s.Waiting, s.Cancelled)
 		}
-		time.Sleep(time.Second)
-		if g.snapshot(t); o.left("k", 0) != 1 {
-			t.Errorf("%d are left, want 1", o.left("k", 0))
+		time.Sleep(time.Second) // and the answer that it did not wait for came
+		if s := g.snapshot(t); s.Waiting != 0 || s.Cancelled != 1 || o.left("k", 0) != 1 {
+			t.Errorf("%d wait, %d left, and of the stock there are %d; want 0, 1 and 1", s.Waiting, s.Cancelled, o.left("k", 0))
 		}
 	})
 }

@@ -72,6 +72,27 @@ func TestWhoCarriesAnErrand(t *testing.T) {
 	}
 }
 
+func TestOneGoroutineCarriesAllErrands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := farOffice(100)
+		g := spawnBranch(t, actorstest.NewRegistry(t), newBranch(o))
+		ask := func(times int) int {
+			for range times {
+				p, err := g.AcquireFor(t.Context(), patterns.Request{Key: "k"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.Report(patterns.Success)
+			}
+			stillness()
+			return runtime.NumGoroutine()
+		}
+		if one, many := ask(1), ask(20); many > one {
+			t.Errorf("%d goroutines after one errand, %d after 21", one, many)
+		}
+	})
+}
+
 func TestWhoCarriedForItselfDoesNotCarryForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, itself := carriedBy()

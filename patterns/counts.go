@@ -26,9 +26,10 @@ type Counts struct {
 	Restarts uint64 // times the guard's actor was restarted
 }
 
-// Balanced reports whether the two equations above hold.
+// Balanced reports whether the two equations above hold, without a number below zero.
 func (c Counts) Balanced() bool {
-	return c.Asked == c.Granted+c.Rejected+c.Cancelled+c.Waiting &&
+	return c.Waiting <= c.Asked && c.InFlight <= c.Granted &&
+		c.Asked == c.Granted+c.Rejected+c.Cancelled+c.Waiting &&
 		c.Granted == c.Reported+c.Reclaimed+c.InFlight &&
 		c.Reported == c.Success+c.Failure+c.Dropped+c.Ignored
 }

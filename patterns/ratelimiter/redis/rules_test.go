@@ -1,6 +1,7 @@
 package redislimiter
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -68,5 +69,70 @@ func TestALeaseThatComesForAKeyWithRatesOfItsOwnIsGivenBack(t *testing.T) {
 	}
 	if m.Tick(until); s.tokens != 0 || len(m.back) != 1 || m.back[0].n != 12 {
 		t.Errorf("%+v; given back: %+v", s, m.back)
+	}
+}
+
+func TestRedisIsGivenUpAfterTwoHungCallsInARow(t *testing.T) {
+	m := newHost(t, 8, Config{Failures: 100}).m
+	call := func(err error) (down bool) {
+		b := &batch{sent: m.hi, failed: err}
+		m.outage.enter(m.hi, b)
+		m.judge(b, err)
+		return m.outage.down
+	}
+	for i, err := range []error{context.DeadlineExceeded, nil, context.DeadlineExceeded, errUnreachable, context.DeadlineExceeded} {
+		if call(err) {
+			t.Fatalf("given up after call %d", i)
+		}
+	}
+	if !call(context.DeadlineExceeded) {
+		t.Error("not given up after two in a row")
+	}
+}
+
+// A server that will not keep the limit as things are configured would not tomorrow either.
+func TestACancellationThatIsMisconfiguredIsNotTriedAgain(t *testing.T) {
+	m := newHost(t, 8, Config{}).m
+	check := store.Check{Kind: store.Cancel, Key: "a", Weight: 3, Booking: &store.Booking{}}
+	if _, ok := m.missCancel(&check, errAuth); ok || len(m.back) != 0 || m.sums.NotReturned != 3 {
+		t.Errorf("%t; to be given back: %+v; lost: %d", ok, m.back, m.sums.NotReturned)
+	}
+}
+
+func TestAReservationIsWorthSomethingUntilItsTimeIsOver(t *testing.T) {
+	s := newReservations()
+	v := ratelimiter.Reservation{Key: "a", ID: s.put(5, reservation{charge: charge{key: "a", n: 1}, gone: 9})}
+	if _, ok := s.find(8, v); !ok {
+		t.Error("it is forgotten before")
+	}
+	if _, ok := s.find(9, v); ok {
+		t.Error("it is known when there is nothing left to give back")
+	}
+}
+
+func TestWhatCannotBeBookedThoughThereIsTimeIsTooMuch(t *testing.T) {
+	m := newHost(t, 8, Config{}).m
+	check := store.Check{Kind: store.Reserve, Key: "a", Weight: 1, Law: m.law.law}
+	c := m.reserved(ratelimiter.Reserve{Key: "a", Within: time.Second}, &check, store.Answer{RetryAfter: time.Second})
+	if causeOf(c.Err) != ratelimiter.CauseQueue {
+		t.Errorf("%v, want that so many are booked", c.Err)
+	}
+}
+
+func TestAReservationOfThisInstanceIsForgottenOnceItIsCancelled(t *testing.T) {
+	m := newHost(t, 8, Config{OnOutage: Local}).m
+	m.outage.down = true
+	for range 9 { // the burst, and one to come
+		m.Consult(m.hi, ratelimiter.Reserve{Key: "a"})
+	}
+	known := len(m.reservations.of)
+	c := m.Consult(m.hi, ratelimiter.Reserve{Key: "a"})
+	v, ok := c.Answer.(ratelimiter.Reservation)
+	if !ok || len(m.reservations.of) != known+1 {
+		t.Fatalf("%+v; %d known, want %d", c, len(m.reservations.of), known+1)
+	}
+	c = m.Consult(m.hi, ratelimiter.CancelReservation{Reservation: v})
+	if c.Answer != (ratelimiter.Cancelled{Refunded: true}) || len(m.reservations.of) != known {
+		t.Errorf("%+v; %d known, want %d", c, len(m.reservations.of), known)
 	}
 }

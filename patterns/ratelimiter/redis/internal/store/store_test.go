@@ -152,6 +152,37 @@ func TestALogThatIsUsedLivesOn(t *testing.T) {
 	}
 }
 
+func TestALogWhoseClockIsPutBack(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		back, want time.Duration // how far before the first permit the clock, and the second one, is
+	}{
+		{"by less than a window: time stands still until it is reached again", 30 * time.Minute, 0},
+		{"by a window: the same", time.Hour, 0},
+		{"by more: all is as if it had been taken now", time.Hour + time.Microsecond, time.Hour + time.Microsecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			client := servers.Client(t)
+			s, c := newTimed(t, SlidingLog)
+			check := Check{Key: "k", Law: s.mustLaw(t, per(3, time.Hour, 3)), Weight: 1}
+			s.run(t, check)
+			c.now -= tt.back.Microseconds()
+			if a := s.run(t, check)[0]; a.Taken != 1 || a.Remaining != 1 {
+				t.Errorf("%d taken and %d left, want 1 and 1", a.Taken, a.Remaining)
+			}
+			log, err := client.ZRangeWithScores(t.Context(), s.Name("k"), 0, -1).Result()
+			if must(t, err); len(log) != 2 {
+				t.Fatalf("%d permits in the log", len(log))
+			}
+			for i, permit := range log {
+				if want := float64(today - tt.want.Microseconds()); permit.Score != want {
+					t.Errorf("permit %d is of %.0f, want %.0f", i, permit.Score, want)
+				}
+			}
+		})
+	}
+}
+
 func TestABucketThatIsUsedLivesOn(t *testing.T) {
 	client := servers.Client(t)
 	s, c := newTimed(t, TokenBucket)
