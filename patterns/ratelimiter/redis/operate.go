@@ -49,8 +49,8 @@ func (m *Machine) become(to ratelimiter.State, cause ratelimiter.Cause, note str
 }
 
 // Reconfigure changes the policy. What was used is in Redis, and stays: a bucket keeps its
-// tokens, as many as have room. Leases are given back, and what was reserved can no longer be. Other instances go on by the rates
-// that they have: change them too.
+// tokens, as many as have room. Leases are given back, and what was reserved can no longer be
+// cancelled. Other instances go on by the rates that they have: change them too.
 func (m *Machine) Reconfigure(now patterns.Instant, c Config) {
 	m.settle(now)
 	old, c := m.cfg, c.withDefaults()
