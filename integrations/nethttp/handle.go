@@ -117,8 +117,8 @@ func (c *course) close() result {
 	}
 	defer c.mu.Unlock()
 	won := c.winner
-	if won == nil {
-		c.upload.interrupt(c.inner) // a handler that is left reading
+	if won == nil && c.upload.interrupt(c.inner) { // a handler is left reading
+		c.upload.slow = true // the deadline that it is left for may not have reached it yet
 	}
 	return result{
 		begun: won != nil, cut: won != nil && !won.ended && won.closed == nil, held: c.held, panicked: c.panicked,

@@ -1,6 +1,7 @@
 package nethttp_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bulwark-go/bulwark/integrations/nethttp"
+	"github.com/bulwark-go/bulwark/patterns"
 	"github.com/bulwark-go/bulwark/patterns/bulkhead"
 	"github.com/bulwark-go/bulwark/patterns/circuitbreaker"
 	"github.com/bulwark-go/bulwark/patterns/retry"
@@ -73,6 +75,54 @@ func TestABodyThatDoesNotComeHoldsAPermitNoLongerThanATimeoutSays(t *testing.T) 
 			}
 		})
 	}
+}
+
+// A policy may leave a handler before a deadline has reached what it reads, or without one.
+func TestAHandlerThatIsLeftReadingIsNobodysFailure(t *testing.T) {
+	guards := registry(t)
+	inner := newBreaker(t, guards, circuitbreaker.Config{ConsecutiveFailures: 1})
+	reading, read, ended := make(chan bool, 1), make(chan error, 1), make(chan error, 1)
+	leave := policy(func(ctx context.Context, call patterns.Call) error {
+		left := call.Fork()
+		go func() { ended <- left.Try(ctx) }()
+		next(t, reading)
+		return context.DeadlineExceeded
+	})
+	guarded := nethttp.Guard(line(t, leave, inner.Breaker))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		read <- err
+	}))
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = telling{r.Body, reading}
+		guarded.ServeHTTP(w, r)
+	}))
+	w := dial(t, s, "POST / HTTP/1.1\nHost: x\nContent-Length: 1000\n\n")
+	if got := w.status(); got != "HTTP/1.1 503 Service Unavailable" {
+		t.Fatal(got)
+	}
+	if err := next(t, read); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the handler's reading ended with %v", err)
+	}
+	if err := next(t, ended); !errors.Is(err, timeout.ErrTimeout) {
+		t.Errorf("the attempt ended with %v", err)
+	}
+	if n := settled(t, s, inner); n.Ignored != 1 {
+		t.Errorf("inside: %+v", n)
+	}
+}
+
+// telling says that somebody has begun to read.
+type telling struct {
+	io.ReadCloser
+	reading chan<- bool
+}
+
+func (b telling) Read(p []byte) (int, error) {
+	select {
+	case b.reading <- true:
+	default:
+	}
+	return b.ReadCloser.Read(p)
 }
 
 func TestABodyThatCameIsNoExcuseForAHandlerThatIsSlow(t *testing.T) {

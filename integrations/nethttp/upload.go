@@ -25,7 +25,7 @@ type upload struct {
 	io.ReadCloser
 	reading atomic.Bool // its handler is
 	late    atomic.Bool // no response had begun when the time was over
-	slow    bool        // and the handler was reading then
+	slow    bool        // the handler was reading when it was interrupted
 }
 
 // Read implements io.Reader.
@@ -35,7 +35,11 @@ func (u *upload) Read(p []byte) (int, error) {
 	if u.late.Load() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	return u.ReadCloser.Read(p)
+	n, err := u.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && u.late.Load() { // package http may have closed it meanwhile
+		err = os.ErrDeadlineExceeded
+	}
+	return n, err
 }
 
 // interrupt ends the reading, now and later. It reports whether somebody was. Package http
