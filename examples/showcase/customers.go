@@ -16,6 +16,10 @@ const (
 	rushed     = 3 * capacity       // in the rush
 	glutton    = "customer-glutton" // who orders so much more
 	gluttony   = 4 * usual
+
+	// mostOut is how many orders are out at a time at most, several times as many as when all is
+	// well: customers live in this process, and are not to be what it is busy with.
+	mostOut = 600
 )
 
 // ending is how an order ended for its customer.
@@ -61,6 +65,17 @@ func crowd(ctx context.Context, s *shop, p plan, ended func(result)) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	var orders sync.WaitGroup
+	places := make(chan struct{}, mostOut)
+	order := func(customer string, p patterns.Priority) {
+		select {
+		case places <- struct{}{}:
+			orders.Go(func() {
+				defer func() { <-places }()
+				ended(s.result(customer, p))
+			})
+		default:
+		}
+	}
 	owed, glut := 0.0, 0.0
 	for last := time.Now(); ctx.Err() == nil; {
 		select {
@@ -76,14 +91,13 @@ func crowd(ctx context.Context, s *shop, p plan, ended func(result)) {
 			pace = float64(rushed)
 		}
 		for owed += pace * passed; owed >= 1; owed-- {
-			customer := fmt.Sprintf("customer-%02d", rand.IntN(population))
-			orders.Go(func() { ended(s.result(customer, draw())) })
+			order(fmt.Sprintf("customer-%02d", rand.IntN(population)), draw())
 		}
 		if p.at(now) == greedy {
 			glut += gluttony * passed
 		}
 		for ; glut >= 1; glut-- {
-			orders.Go(func() { ended(s.result(glutton, patterns.Normal)) })
+			order(glutton, patterns.Normal)
 		}
 	}
 	orders.Wait()

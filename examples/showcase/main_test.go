@@ -12,14 +12,15 @@ import (
 const promised = 23
 
 // How much is served depends on what else the machine has to do, and tests run side by
-// side. What must never happen, never happens.
-const always = `(?m)^✔ (mail:|fleet:|reports:|events:|the |nothing|nobody)`
+// side; a mailer that gets no letter in time does not crash. What must never happen, never
+// happens.
+const always = `(?m)^✔ (mail: never|fleet:|reports:|events:|the |nothing|nobody)`
 
 func TestShowcase(t *testing.T) {
 	program := process.Build(t)
 
+	// One after the other: each is busy enough with itself.
 	t.Run("every promise that does not depend on the machine is held", func(t *testing.T) {
-		t.Parallel()
 		r := process.Run(t, 2*time.Minute, program, "-duration=15s", "-cpu=false")
 		t.Logf("ran for %v:\n%s", r.Took, r.Stdout)
 		if r.Exit != allHeld && r.Exit != broken {
@@ -39,13 +40,12 @@ func TestShowcase(t *testing.T) {
 		if n := strings.Count(r.Stdout, "✔") + strings.Count(r.Stdout, "✘"); n != promised {
 			t.Errorf("%d promises, want %d", n, promised)
 		}
-		if held := len(regexp.MustCompile(always).FindAllString(r.Stdout, -1)); held != 10 {
-			t.Errorf("%d of 10 that must hold are held", held)
+		if held := len(regexp.MustCompile(always).FindAllString(r.Stdout, -1)); held != 9 {
+			t.Errorf("%d of 9 that must hold are held", held)
 		}
 	})
 
 	t.Run("a backend that does not heal breaks promises", func(t *testing.T) {
-		t.Parallel()
 		r := process.Run(t, 2*time.Minute, program, "-duration=15s", "-cpu=false", "-sabotage")
 		if r.Exit != broken {
 			t.Errorf("exit status %d, output:\n%s\nlog:\n%s", r.Exit, r.Stdout, r.Stderr)
@@ -54,7 +54,6 @@ func TestShowcase(t *testing.T) {
 	})
 
 	t.Run("an interrupt prints what there is", func(t *testing.T) {
-		t.Parallel()
 		r := process.Interrupt(t, time.Minute, program)
 		if r.Exit != interrupted || strings.ContainsAny(r.Stdout, "✔✘") {
 			t.Errorf("exit status %d, output:\n%s\nlog:\n%s", r.Exit, r.Stdout, r.Stderr)
