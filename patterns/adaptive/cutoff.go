@@ -18,11 +18,13 @@ const (
 	// no longer come is given up.
 	fade = 1.0 / 20_000
 
-	// askedFor is for how long, at least, requests are counted to see whether reserves are
-	// of use, and spread how many standard deviations of what is then in flight must fit
-	// into the limit for them not to be (square-root staffing; Halfin and Whitt 1981).
+	// askedFor is for how long, at least, requests are counted to see what reserves are of
+	// use for, and spread how many standard deviations of what is then in flight must fit
+	// into what there is (square-root staffing; Halfin and Whitt 1981).
 	askedFor = 500 * time.Millisecond
 	spread   = 3
+	// yield is what is left of a reserve after such a time without use.
+	yield = 0.75
 )
 
 // cutoff keeps places free for those who go first. A call of some priority is granted
@@ -35,7 +37,7 @@ type cutoff struct {
 	fair     float64         // reserve for tenants below their share, against all others
 	reserve  [levels]float64 // for the calls of that priority, against all lower ones
 
-	asked int              // weights of all newcomers since
+	asked [levels]int      // weights of newcomers since
 	since patterns.Instant // while held
 }
 
@@ -75,26 +77,38 @@ func (c *cutoff) shrink(level int, entitled bool) {
 // rest gives up all reserves.
 func (c *cutoff) rest() { c.reserve, c.fair, c.held = [levels]float64{}, 0, false }
 
-// ask counts a newcomer, and gives up all reserves if everybody who came of late, the
-// refused included, would have found room: then nobody goes first. By Little's law, and
-// calls that take latency.
-func (c *cutoff) ask(now patterns.Instant, weight int, latency time.Duration, limit float64) {
-	c.asked += weight
+// ask counts a newcomer, and looks from time to time what reserves are of use for. If
+// everybody who came of late, the refused included, would have found room, nobody goes
+// first. Else what is more than a priority could use becomes less, down to one place: what
+// grew while calls took long would keep all others out long after.
+func (c *cutoff) ask(now patterns.Instant, level, weight int, latency time.Duration, limit float64) {
+	c.asked[level] += weight
 	passed := now.Sub(c.since)
 	if passed < max(askedFor, 4*latency) {
 		return
 	}
-	mean := float64(c.asked) * float64(latency) / float64(passed)
-	if mean+spread*math.Sqrt(mean) <= limit {
+	all := 0
+	for i, n := range c.asked {
+		all += n
+		c.reserve[i] = min(c.reserve[i], max(1, yield*c.reserve[i], places(n, latency, passed)))
+	}
+	if places(all, latency, passed) <= limit {
 		c.rest()
 	}
-	c.asked, c.since = 0, now
+	c.asked, c.since = [levels]int{}, now
+}
+
+// places is how many places are enough for n calls in that time. By Little's law, and
+// calls that take latency.
+func places(n int, latency, passed time.Duration) float64 {
+	mean := float64(n) * float64(latency) / float64(passed)
+	return mean + spread*math.Sqrt(mean)
 }
 
 // refused makes the reserves grow, if there is anybody to hold back.
 func (c *cutoff) refused(now patterns.Instant, level int, entitled bool, limit float64) {
 	if !c.held {
-		c.asked, c.since = 0, now
+		c.asked, c.since = [levels]int{}, now
 	}
 	lower := int32(0)
 	for i := range level {

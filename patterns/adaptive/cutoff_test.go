@@ -1,6 +1,7 @@
 package adaptive
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 
 // kept is a cut-off that keeps a place since now.
 func kept(now time.Duration) *cutoff {
-	c := &cutoff{inFlight: [levels]int32{1}, asked: 1000} // of a time when nothing was kept
+	c := &cutoff{inFlight: [levels]int32{1}, asked: [levels]int{1000}} // of a time when nothing was kept
 	c.refused(patterns.Instant(now), levels-1, true, 10)
 	return c
 }
@@ -36,9 +37,37 @@ func TestWhatIsKeptIsGivenUpWhenAllWhoCameWouldHaveFoundRoom(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := kept(hour)
-			tt.do(func(at time.Duration, n int) { c.ask(patterns.Instant(at), n, tt.latency, 10) })
+			tt.do(func(at time.Duration, n int) { c.ask(patterns.Instant(at), 0, n, tt.latency, 10) })
 			if c.held != tt.held || (c.reserve != [levels]float64{}) != tt.held {
 				t.Errorf("held %v, reserves %v", c.held, c.reserve)
+			}
+		})
+	}
+}
+
+func TestWhatIsMoreThanAPriorityCouldUseBecomesLess(t *testing.T) {
+	const top = levels - 1
+	for _, tt := range []struct {
+		name string
+		have float64
+		came int // in half a second, of calls that take 100 ms
+		want float64
+	}{
+		{"none came", 8, 0, 6},
+		{"a few came: 0.2 at a time", 8, 1, 6},
+		{"and could use no more", 1.6, 1, 0.2 + 3*math.Sqrt(0.2)},
+		{"they can use all of it", 8, 20, 8},
+		{"nearly all of it", 8, 10, 2 + 3*math.Sqrt2},
+		{"one place is always kept", 1.2, 0, 1},
+		{"less than that is left alone", 0.7, 0, 0.7},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := kept(0)
+			c.reserve[top] = tt.have
+			c.ask(0, 0, 500, 100*ms, 10) // so many of others that something is kept
+			c.ask(patterns.Instant(500*ms), top, tt.came, 100*ms, 10)
+			if got := c.reserve[top]; math.Abs(got-tt.want) > 1e-12 || !c.held {
+				t.Errorf("kept %v, want %v", got, tt.want)
 			}
 		})
 	}
@@ -53,7 +82,7 @@ func TestANewcomerIsCountedOnce(t *testing.T) {
 		{"granted", func(h *host) { h.acquire(patterns.Request{}) }},
 		{"told to wait, and joining", func(h *host) {
 			h.take(8, patterns.Request{Priority: patterns.Critical})
-			h.m.cutoff.asked = 0
+			h.m.cutoff.asked = [levels]int{}
 			h.acquire(patterns.Request{Priority: patterns.Critical})
 			h.join(patterns.Request{Priority: patterns.Critical}, 0)
 		}},
@@ -68,8 +97,12 @@ func TestANewcomerIsCountedOnce(t *testing.T) {
 			h := newHost(t, queued(8))
 			h.m.cutoff.reserve[levels-1], h.m.cutoff.held = 1, true
 			tt.do(h)
-			if h.m.cutoff.asked != 1 {
-				t.Errorf("%d have come", h.m.cutoff.asked)
+			sum := 0
+			for _, n := range h.m.cutoff.asked {
+				sum += n
+			}
+			if sum != 1 {
+				t.Errorf("%d have come", sum)
 			}
 		})
 	}

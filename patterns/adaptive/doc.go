@@ -20,7 +20,7 @@
 // smaller. So a cut-off moves with the pressure that the higher priorities feel: they
 // lose one call in 2,000, and the lowest pay. The fair reserve does the same between
 // tenants. Once all who came in the last half second would have found room, nothing is
-// kept for anybody.
+// kept for anybody; and what a priority could not have used then becomes less.
 //
 // # Who waits
 //

@@ -98,7 +98,7 @@ func (l *knee) Observe(s Sample) int {
 	if l.window.n+l.window.away < windowLeast {
 		return int(l.limit)
 	}
-	if l.window.full(l.probe.phase, l.spread) {
+	if l.window.full(l.probe.phase, l.spread) || l.overdue() {
 		w := l.window
 		l.window.begin(s.Now, s.Left)
 		l.close(s.Now, &w)
@@ -121,7 +121,10 @@ func (l *knee) close(now patterns.Instant, w *window) {
 		l.probe.rate = w.rate()
 		l.descend(now, l.probe.first(l.limit, l.size()))
 	case probing:
-		if l.probe.looks++; w.steady(l.spread) || l.probe.looks == probeLooks {
+		switch l.probe.looks++; {
+		case w.used() < usedLeast*math.Floor(l.limit):
+			l.abandon(now)
+		case w.steady(l.spread), l.probe.looks == probeLooks:
 			l.judge(now, w)
 		} // else the world changed meanwhile: look once more
 	default:

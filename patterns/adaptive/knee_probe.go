@@ -30,6 +30,7 @@ type probe struct {
 	broken  bool // throughput broke down, or calls were lost
 	lossy   bool // in the last window calls were
 	looks   int  // how often this limit was looked at
+	wait    int  // windows by which the next is later, because others told nothing
 }
 
 const (
@@ -38,6 +39,11 @@ const (
 	probeEvery     = 100
 	probeLatencies = 300
 	probeLooks     = 3
+	// A look that takes twice as many calls, or as long, as it should is over. If less than a
+	// part of its limit was used on average it is not what bounded them.
+	probePatience = 2
+	probeWaits    = 63
+	usedLeast     = 0.4
 	// followed is the share of throughput below which it fell, and so is no longer
 	// bounded by the workers; surely is so even in view of the noise.
 	followed, surely = 0.85, 0.75
@@ -61,7 +67,7 @@ func (l *knee) doubts(now patterns.Instant, w *window) bool {
 	lossy := w.lossy() && p.lossy // twice, because two lost calls can be chance
 	p.lossy = w.lossy()
 	p.broken = hit > 0.5 && (w.rate() < 0.6*l.rate || lossy)
-	return hit > 0.2 && old || p.windows > 3 && (p.broken || hit > 0.2 && !l.sure)
+	return hit > 0.2 && old || p.windows > 3+p.wait && (p.broken || hit > 0.2 && !l.sure)
 }
 
 // looking reports whether the limit is lower than what is known calls for.
@@ -106,6 +112,27 @@ func (l *knee) drained(s Sample) bool {
 	return l.probe.phase != draining
 }
 
+// overdue reports whether a probe has waited long enough for calls that began within its
+// limit: so many others ended, of the highest priority, or so long did it take, that those
+// who are turned away for it have paid enough. What there is has to do.
+func (l *knee) overdue() bool {
+	if l.probe.phase != probing {
+		return false
+	}
+	w, size := &l.window, probePatience*probeSize(l.spread)
+	if w.n == 0 || w.span() < probePatience*w.mean() {
+		return false
+	}
+	return float64(w.n) >= size || w.span() > size*w.mean()/math.Floor(l.limit)
+}
+
+// abandon ends a probe that tells nothing, because it is not the limit that bounds
+// throughput. The next one is later each time.
+func (l *knee) abandon(now patterns.Instant) {
+	l.probe.wait = min(2*l.probe.wait+1, probeWaits)
+	l.finish(now)
+}
+
 // judge draws the conclusion.
 func (l *knee) judge(now patterns.Instant, w *window) {
 	r, share := w.latency(), w.rate()/l.probe.rate
@@ -121,7 +148,7 @@ func (l *knee) judge(now patterns.Instant, w *window) {
 		slower = r > news*l.base
 	}
 	size := l.size()
-	l.rate, l.sure = l.probe.rate, true
+	l.rate, l.sure, l.probe.wait = l.probe.rate, true, 0
 	switch {
 	case slower:
 		// The reference may be from before that. What the service works on at once is more

@@ -72,7 +72,7 @@ func (w *window) full(p phase, spread float64) bool {
 	case referring:
 		least = clamp(referScale*spread, probeLeast, probeMost)
 	case probing:
-		least = probeSize(spread)
+		least = probeSize(min(spread, 2*w.spread())) // what was before may have been another world
 		n, sum = w.fresh, w.freshSum
 		w.split(int(least))
 	}
@@ -101,6 +101,7 @@ func probeSize(spread float64) float64 { return clamp(probeScale*spread, probeLe
 func (w *window) span() float64     { return float64(w.last - w.start) }
 func (w *window) rate() float64     { return float64(w.n) / w.span() }
 func (w *window) mean() float64     { return w.sum / float64(w.n) }
+func (w *window) used() float64     { return w.area / w.span() }
 func (w *window) hitShare() float64 { return float64(w.hits) / float64(w.n) }
 
 // lossy reports whether enough calls were lost to overload that something must give.

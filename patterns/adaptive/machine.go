@@ -186,7 +186,7 @@ func (m *Machine) claim(r *patterns.Request) claim {
 // came counts a newcomer, of use or not.
 func (m *Machine) came(c *claim) {
 	if m.cutoff.held {
-		m.cutoff.ask(m.hi, c.weight, time.Duration(m.latency), float64(m.limit))
+		m.cutoff.ask(m.hi, c.level, c.weight, time.Duration(m.latency), float64(m.limit))
 	}
 }
 
@@ -210,7 +210,7 @@ func (m *Machine) decline(r *patterns.Request, c *claim, room int) patterns.Deci
 	m.recall()
 	if r.Asked != 0 || m.cfg.MaxWaiting > 0 && !r.NoWait && m.mayWait(room) {
 		if r.Asked == 0 && m.cutoff.held {
-			m.cutoff.asked -= c.weight // Join counts it
+			m.cutoff.asked[c.level] -= c.weight // Join counts it
 		}
 		return m.wait(r)
 	}

@@ -104,11 +104,64 @@ func TestKneeRules(t *testing.T) {
 			l.close(0, w)
 			return again && l.probe.phase == cruising
 		}},
+		{"a limit that is not used tells nothing: the probe ends", func(l *knee, w *window) bool {
+			l.probe.phase, l.probe.rate, l.probe.resume, l.limit = probing, 1e-6, 20, 7
+			w.fresh, w.freshSum, w.area = 40, 40*1e7, 2.7*1e8
+			l.close(0, w)
+			return l.probe.phase == cruising && l.base == 1e7 && l.rate == 1e-6 && l.limit > 19
+		}},
+		{"but if it is used by a half it does", func(l *knee, w *window) bool {
+			l.probe.phase, l.probe.rate, l.probe.resume, l.limit = probing, 1e-6, 20, 7
+			w.fresh, w.freshSum, w.area = 40, 40*1e7, 3.5*1e8
+			l.close(0, w)
+			return l.probe.phase == draining
+		}},
+		{"and the next probe is later each time, until one tells something", func(l *knee, w *window) bool {
+			l.sure = false
+			due := func(windows int) bool { l.probe.windows = windows; return l.doubts(0, w) }
+			at4 := due(4)
+			l.abandon(0)
+			not4, at5 := !due(4), due(5)
+			l.abandon(0)
+			not6, at7 := !due(6), due(7)
+			for range 10 {
+				l.abandon(0)
+			}
+			not66, at67 := !due(66), due(67)
+			l.probe.rate, l.limit = 2e-6, 7
+			w.fresh, w.freshSum, w.area = 40, 40*1e7, 1e9
+			l.judge(0, w)
+			return at4 && not4 && at5 && not6 && at7 && not66 && at67 && l.probe.wait == 0
+		}},
+		{"a probe waits for twice as many calls as it needs, and not less than two latencies", func(l *knee, _ *window) bool {
+			l.probe.phase, l.limit = probing, 7
+			at := func(n int, span time.Duration) bool {
+				l.window = window{open: true, n: n, sum: float64(n) * 1e7, last: patterns.Instant(span)}
+				return l.overdue()
+			}
+			return at(84, 20*ms) && !at(79, 20*ms) && !at(84, 19*ms) && !at(0, time.Hour)
+		}},
+		{"or for twice as long as they would take", func(l *knee, _ *window) bool {
+			l.probe.phase, l.limit, l.spread = probing, 7.9, 0
+			at := func(span time.Duration) bool {
+				l.window = window{open: true, n: 20, sum: 20 * 1e7, last: patterns.Instant(span)}
+				return l.overdue()
+			}
+			long := at(115*ms) && !at(114*ms)
+			l.probe.phase = cruising
+			return long && !at(time.Hour)
+		}},
+		{"a probe needs fewer calls where they are alike by now", func(l *knee, w *window) bool {
+			w.n, w.fresh, w.freshSum, w.sum, w.squares = 60, 60, 60*1e7, 60*1e7, 60*1e14
+			alike := w.full(probing, 1)
+			w.squares = 60 * 1.5e14
+			return alike && !w.full(probing, 1)
+		}},
 		{"the halves of a probe are halves", func(l *knee, _ *window) bool {
-			l.probe.phase, l.limit, l.probe.rate = probing, 50, 1
+			l.probe.phase, l.limit, l.probe.rate = probing, 5, 1
 			l.window.begin(0, 0)
 			for i := range 39 {
-				l.Observe(Sample{Now: patterns.Instant(i+1) * 1e6, RTT: ms, InFlight: 5, Left: 4})
+				l.Observe(Sample{Now: patterns.Instant(i+1) * 1e6, RTT: 5 * ms, InFlight: 5, Left: 4})
 			}
 			return l.window.half == 20 && l.window.fresh == 39
 		}},
