@@ -278,7 +278,8 @@ func TestAnAbandonedHandlerHasItsContextToItselfUntilItReturns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := pipeline.New("line", soon, s.room)
+	ended := watch(s.room)
+	line, err := pipeline.New("line", soon, ended)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,6 +319,7 @@ func TestAnAbandonedHandlerHasItsContextToItselfUntilItReturns(t *testing.T) {
 		t.Errorf("got %d %q %v", response.StatusCode, body, response.Header)
 	}
 	s.stop()
+	<-ended.ended // nobody waits for the goroutine that it was left on
 	snapshot, _ := s.room.Snapshot(t.Context())
 	if n := snapshot.Counts; n.Granted != 1 || n.Reported != 1 || n.InFlight != 0 || n.Repeated != 0 || n.Reclaimed != 0 {
 		t.Errorf("got %+v", n)

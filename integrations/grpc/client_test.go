@@ -213,7 +213,7 @@ func TestATimeoutIsTheDeadlineOfTheCall(t *testing.T) {
 		for _, abandon := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", abandon ", abandon), func(t *testing.T) {
 				guards := registry(t)
-				limit, err := timeout.Spawn(guards, "soon", timeout.Config{PerAttempt: 30 * time.Millisecond, Abandon: abandon})
+				limit, err := timeout.Spawn(guards, "soon", timeout.Config{PerAttempt: 200 * time.Millisecond, Abandon: abandon})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -222,7 +222,9 @@ func TestATimeoutIsTheDeadlineOfTheCall(t *testing.T) {
 					g = inOrder(t, newRetry(t, guards, retry.Config{Backoff: retry.Constant(0)}), limit)
 				}
 				s, called, _ := blocks()
-				_, err = client(t, serve(t, s), grpcguard.UnaryClient(g)).UnaryCall(t.Context(), &echo.SimpleRequest{})
+				cc := dial(t, serve(t, s), grpcguard.UnaryClient(g))
+				connect(t, cc) // which may take longer
+				_, err = echo.NewTestServiceClient(cc).UnaryCall(t.Context(), &echo.SimpleRequest{})
 				wantCode(t, err, codes.DeadlineExceeded)
 				if next(t, called); len(called) != 0 {
 					t.Errorf("%d more calls", len(called))
@@ -260,9 +262,10 @@ func TestABreakersOwnTimeoutIsADeadlineToo(t *testing.T) {
 
 func TestAHedgeMakesIdempotentCallsTwiceAndOthersOnce(t *testing.T) {
 	for name, tt := range map[string]struct {
-		opts []grpcguard.ClientOption
-		want string
-	}{"idempotent": {[]grpcguard.ClientOption{everything}, "call 2"}, "not": {nil, "call 1"}} {
+		opts  []grpcguard.ClientOption
+		first time.Duration // what the first call takes, unless it is cancelled
+		want  string
+	}{"idempotent": {[]grpcguard.ClientOption{everything}, hung, "call 2"}, "not": {nil, 200 * time.Millisecond, "call 1"}} {
 		t.Run(name, func(t *testing.T) {
 			guards := registry(t)
 			h, err := hedge.Spawn(guards, "twice", hedge.Config{Delay: 20 * time.Millisecond})
@@ -270,7 +273,7 @@ func TestAHedgeMakesIdempotentCallsTwiceAndOthersOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			slow := func(ctx context.Context) error {
-				timer := time.NewTimer(200 * time.Millisecond)
+				timer := time.NewTimer(tt.first)
 				defer timer.Stop()
 				select {
 				case <-timer.C:

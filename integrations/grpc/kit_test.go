@@ -106,6 +106,17 @@ func dial(t testing.TB, r *running, opts ...grpc.DialOption) *grpc.ClientConn {
 	return cc
 }
 
+// connect returns when the connection is there.
+func connect(t testing.TB, cc *grpc.ClientConn) {
+	t.Helper()
+	cc.Connect()
+	for at := cc.GetState(); at != connectivity.Ready; at = cc.GetState() {
+		if !cc.WaitForStateChange(t.Context(), at) {
+			t.Fatal(at)
+		}
+	}
+}
+
 func client(t testing.TB, r *running, opts ...grpc.DialOption) echo.TestServiceClient {
 	t.Helper()
 	return echo.NewTestServiceClient(dial(t, r, opts...))

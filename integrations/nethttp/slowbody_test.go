@@ -40,8 +40,13 @@ func TestABodyThatDoesNotComeHoldsAPermitNoLongerThanATimeoutSays(t *testing.T) 
 				t.Fatal(err)
 			}
 			soon := newTimeout(t, guards, timeout.Config{PerAttempt: 50 * time.Millisecond, Abandon: tt.abandon})
-			read := make(chan error, 1)
-			s := serve(t, nethttp.Guard(line(t, outer, g.Bulkhead, soon, inner.Breaker))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			read, ended := make(chan error, 1), make(chan error, 1)
+			watch := policy(func(ctx context.Context, call patterns.Call) error { // a server does not wait for what is left
+				err := call.Try(ctx)
+				ended <- err
+				return err
+			})
+			s := serve(t, nethttp.Guard(line(t, outer, g.Bulkhead, soon, watch, inner.Breaker))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, err := io.ReadAll(r.Body)
 				_, again := r.Body.Read(make([]byte, 1))
 				read <- errors.Join(err, again)
@@ -63,6 +68,9 @@ func TestABodyThatDoesNotComeHoldsAPermitNoLongerThanATimeoutSays(t *testing.T) 
 			text, _ := io.ReadAll(w.r) // the connection is of no more use
 			if !strings.Contains(string(text), `"reason":"timeout"`) {
 				t.Errorf("got %s", text)
+			}
+			if err := next(t, ended); !errors.Is(err, timeout.ErrTimeout) {
+				t.Errorf("the attempt ended with %v", err)
 			}
 			if n := settled(t, s, inner); n.Ignored != 1 {
 				t.Errorf("inside: %+v", n)

@@ -70,6 +70,43 @@ func TestWhoBooksLaterIsToldALaterTime(t *testing.T) {
 	}
 }
 
+// A bucket that has filled up before a booking's time has room that costs the booking nothing.
+func TestWhatIsTakenBeforeABookingIsCountedOneByOne(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		kind   Kind
+		weight int64
+		want   []int64 // of one call
+	}{
+		{"one each", Take, 1, []int64{1, 1, 1, 0}},
+		{"two each", Take, 2, []int64{2, 0, 0}},
+		{"up to one each", TakeUpTo, 1, []int64{1, 1, 1, 0}},
+		{"up to two each", TakeUpTo, 2, []int64{2, 1, 0}},
+		{"up to more than there is", TakeUpTo, 5, []int64{2, 1, 0}},
+		{"nothing", Take, 0, []int64{0, 0}},
+		{"up to nothing", TakeUpTo, 0, []int64{0, 0}},
+	} {
+		for _, tiers := range [][]Tier{{per(10, time.Second, 4)}, {per(10, time.Second, 4), per(1000, time.Hour, 100)}} {
+			s, _ := newTimed(t, TokenBucket)
+			law := s.mustLaw(t, tiers...)
+			s.books(t, law, 4, 0)
+			s.books(t, law, 1, 100*time.Millisecond)
+			s.run(t, Check{Key: "k", Law: law, Kind: Return, Weight: 4})
+			checks := make([]Check, len(tt.want))
+			for i := range checks {
+				checks[i] = Check{Key: "k", Law: law, Kind: tt.kind, Weight: tt.weight}
+			}
+			var got []int64
+			for _, a := range s.run(t, checks...) {
+				got = append(got, a.Taken)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%s, %d tiers: took %d, want %d", tt.name, len(tiers), got, tt.want)
+			}
+		}
+	}
+}
+
 func TestABookingThatIsCancelledMightNeverHaveBeen(t *testing.T) {
 	s, c := newTimed(t, TokenBucket)
 	law := s.mustLaw(t, per(10, time.Second, 4), per(100, time.Hour, 8))

@@ -399,7 +399,23 @@ for i = 1, #KEYS do
       local weight, kind = P[at + 1], P[at] % 4
       local times = (P[at] - kind) / 4
       at = at + 2
-      if kind == 0 then
+      if book and kind < 2 then
+        asked = true
+        while times > 0 and weight > 0 and left > 0 do
+          x = (left - left % weight) / weight
+          if x > times then x = times end
+          if x > 0 then
+            take(o, x * weight)
+          elseif kind == 1 then
+            x = 1
+            take(o, left)
+          else
+            break
+          end
+          dirty, times, left = true, times - x, remaining(o) -- what room there is before bookings costs nothing
+        end
+        q, r = qs[1], rs[1]
+      elseif kind == 0 then
         x = weight > 1 and (left - left % weight) / weight or left
         if x > times then x = times end
         left, taken, asked = left - x * weight, taken + x * weight, true
@@ -430,10 +446,6 @@ for i = 1, #KEYS do
     local full
     if book then
       if n == 1 then before = '\0' .. pack('<dd', q0, r0) end
-      if taken > 0 then
-        take(o, taken)
-        dirty = true
-      end
       q, r, full = qs[1], rs[1], now
       for j = 1, n do
         before = before .. pack('<dd', qs[j], rs[j])
