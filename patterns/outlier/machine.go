@@ -145,30 +145,30 @@ func (m *Machine) at(slot int) *member {
 	return m.slots[slot]
 }
 
-// settle does what is due by now.
+// settle does what is due by now, in the order in which it was: nobody is forgiven anything
+// for a time that it was out.
 func (m *Machine) settle(now patterns.Instant) {
 	m.hi = max(m.hi, now)
-	m.restore()
-	if m.hi < m.sweep {
-		return
-	}
-	sweeps := int(m.hi.Sub(m.sweep)/m.cfg.Interval) + 1
-	m.sweep = m.sweep.Add(time.Duration(sweeps) * m.cfg.Interval)
-	for _, b := range m.members {
-		if !b.ejected {
-			b.times = max(0, b.times-sweeps)
+	for min(m.back, m.sweep) <= m.hi {
+		if m.back <= m.sweep {
+			m.restore(m.back)
+			continue
 		}
+		sweeps := int(min(m.hi, m.back-1).Sub(m.sweep)/m.cfg.Interval) + 1
+		m.sweep = m.sweep.Add(time.Duration(sweeps) * m.cfg.Interval)
+		for _, b := range m.members {
+			if !b.ejected {
+				b.times = max(0, b.times-sweeps)
+			}
+		}
+		m.compare()
 	}
-	m.compare()
 }
 
-// restore brings those back whose time is up.
-func (m *Machine) restore() {
-	if m.hi < m.back {
-		return
-	}
+// restore brings those back whose time was up at an instant.
+func (m *Machine) restore(at patterns.Instant) {
 	for _, b := range m.members {
-		if b.ejected && m.until(b) <= m.hi {
+		if b.ejected && m.until(b) <= at {
 			m.use(b)
 		}
 	}

@@ -114,6 +114,18 @@ func TestEachEjectionIsLongerThanTheOneBefore(t *testing.T) {
 	}
 }
 
+func TestAnIntervalThatEndsWhileAMemberIsOutForgivesItNothing(t *testing.T) {
+	m := newRig(t, 2, Config{Consecutive: 1, EjectFor: 8 * sec, MaxEjectFor: 20 * sec, Interval: 5 * sec})
+	m.calls(2500*ms, 1, 1, patterns.Failure)
+	m.want(10500 * ms) // the second interval has ended while the machine slept
+	m.calls(14*sec, 1, 1, patterns.Failure)
+	m.want(30*sec-1, "1")
+	m.want(30 * sec) // it is in use again as an interval ends, and until the next one does
+	m.calls(36*sec, 1, 1, patterns.Failure)
+	m.want(44*sec-1, "1")
+	m.want(44 * sec)
+}
+
 func TestNoMoreThanAShareIsEjectedAndNeverTheLast(t *testing.T) {
 	for _, tt := range []struct {
 		members int
