@@ -98,7 +98,13 @@ func (l *knee) Observe(s Sample) int {
 	if l.window.n+l.window.away < windowLeast {
 		return int(l.limit)
 	}
-	if l.window.full(l.probe.phase, l.spread) || l.overdue() {
+	full := false
+	if l.probe.phase == probing {
+		full = l.window.looked(l.spread) || l.overdue()
+	} else {
+		full = l.window.full(l.probe.phase, l.spread)
+	}
+	if full {
 		w := l.window
 		l.window.begin(s.Now, s.Left)
 		l.close(s.Now, &w)

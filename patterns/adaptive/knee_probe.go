@@ -116,9 +116,6 @@ func (l *knee) drained(s Sample) bool {
 // limit: so many others ended, of the highest priority, or so long did it take, that those
 // who are turned away for it have paid enough. What there is has to do.
 func (l *knee) overdue() bool {
-	if l.probe.phase != probing {
-		return false
-	}
 	w, size := &l.window, probePatience*probeSize(l.spread)
 	if w.n == 0 || w.span() < probePatience*w.mean() {
 		return false

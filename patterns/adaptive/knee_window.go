@@ -64,18 +64,25 @@ func (w *window) add(s *Sample, limit, base, size float64) {
 	}
 }
 
-// full reports whether the window can be judged in that phase.
+// full reports whether the window can be judged, in any phase but a probe's.
 func (w *window) full(p phase, spread float64) bool {
-	n, sum := w.n, w.sum
 	least := clamp(windowScale*spread, windowLeast, windowMost)
-	switch p {
-	case referring:
+	if p == referring {
 		least = clamp(referScale*spread, probeLeast, probeMost)
-	case probing:
-		least = probeSize(min(spread, 2*w.spread())) // what was before may have been another world
-		n, sum = w.fresh, w.freshSum
-		w.split(int(least))
 	}
+	return w.holds(least, w.n, w.sum)
+}
+
+// looked reports whether a look at a probe's limit can be judged: by the calls that began
+// within it.
+func (w *window) looked(spread float64) bool {
+	least := probeSize(min(spread, 2*w.spread())) // what was before may have been another world
+	w.split(int(least))
+	return w.holds(least, w.fresh, w.freshSum)
+}
+
+// holds reports whether n samples are enough, and lasted for as long as one at least.
+func (w *window) holds(least float64, n int, sum float64) bool {
 	return float64(n+w.away) >= least && w.span() >= sum/float64(max(n, 1)) && w.span() > 0
 }
 

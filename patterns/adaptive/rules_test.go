@@ -147,15 +147,23 @@ func TestKneeRules(t *testing.T) {
 				l.window = window{open: true, n: 20, sum: 20 * 1e7, last: patterns.Instant(span)}
 				return l.overdue()
 			}
-			long := at(115*ms) && !at(114*ms)
-			l.probe.phase = cruising
-			return long && !at(time.Hour)
+			return at(115*ms) && !at(114*ms)
+		}},
+		{"only a probe is ever overdue", func(l *knee, _ *window) bool {
+			l.limit, l.spread = 7, 1
+			grown := func(p phase) bool {
+				l.probe.phase = p
+				l.window = window{open: true, n: 20, sum: 20 * 1e7, last: patterns.Instant(time.Hour)}
+				l.Observe(Sample{Now: patterns.Instant(time.Hour), RTT: 10 * ms})
+				return l.window.n == 21
+			}
+			return grown(cruising) && grown(referring) && !grown(probing)
 		}},
 		{"a probe needs fewer calls where they are alike by now", func(l *knee, w *window) bool {
 			w.n, w.fresh, w.freshSum, w.sum, w.squares = 60, 60, 60*1e7, 60*1e7, 60*1e14
-			alike := w.full(probing, 1)
+			alike := w.looked(1)
 			w.squares = 60 * 1.5e14
-			return alike && !w.full(probing, 1)
+			return alike && !w.looked(1)
 		}},
 		{"the halves of a probe are halves", func(l *knee, _ *window) bool {
 			l.probe.phase, l.limit, l.probe.rate = probing, 5, 1
