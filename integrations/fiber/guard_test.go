@@ -85,13 +85,9 @@ func serve(t testing.TB, s conformance.Spec) (string, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	stop := start(app, l)
 	return l.Addr().String(), func() {
-		if err := app.Shutdown(); err != nil {
-			t.Error(err)
-		}
-		if err := <-served; err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -2,9 +2,40 @@ package fiberguard_test
 
 import (
 	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/gofiber/fiber/v3"
 
 	"github.com/bulwark-go/bulwark/patterns"
 )
+
+// start has app serve l, and returns when it does: a Shutdown before that would not end it.
+func start(app *fiber.App, l net.Listener) (stop func() error) {
+	accepting, served := make(chan struct{}), make(chan error, 1)
+	go func() {
+		served <- app.Listener(listener{l, sync.OnceFunc(func() { close(accepting) })}, fiber.ListenConfig{DisableStartupMessage: true})
+	}()
+	select {
+	case <-accepting:
+	case err := <-served:
+		served <- err
+	}
+	return func() error { return errors.Join(app.Shutdown(), <-served) }
+}
+
+// listener says when somebody accepts.
+type listener struct {
+	net.Listener
+	accepting func()
+}
+
+// Accept implements net.Listener.
+func (l listener) Accept() (net.Conn, error) {
+	l.accepting()
+	return l.Listener.Accept()
+}
 
 // keeper is a guard that remembers what it was asked for. It is for one request at a time.
 type keeper struct {

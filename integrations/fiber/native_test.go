@@ -67,11 +67,10 @@ func (s *site) serve() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	stop := start(s.app, l)
 	s.address = l.Addr().String()
 	s.stop = sync.OnceFunc(func() {
-		if err := errors.Join(s.app.Shutdown(), <-served); err != nil {
+		if err := stop(); err != nil {
 			s.Error(err)
 		}
 	})
