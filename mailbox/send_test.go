@@ -61,14 +61,19 @@ func TestAFullMailboxParksItsSendersInTurn(t *testing.T) {
 // statsOf returns the statistics of an actor whose message under way ends with next.
 func (w *world) statsOf(pid *actor.PID, next chan<- struct{}) Stats {
 	w.t.Helper()
-	go func() { next <- struct{}{} }()
+	told := make(chan Stats)
+	go func() {
+		s, err := StatsOf(w.t.Context(), w.system.Root, pid)
+		if err != nil {
+			w.t.Error(err)
+		}
+		told <- s
+	}()
+	synctest.Wait() // it has asked
 	// The turn serves system messages first, but admits who is parked when it takes a
 	// message, so what it sees is what was before.
-	s, err := StatsOf(w.t.Context(), w.system.Root, pid)
-	if err != nil {
-		w.t.Error(err)
-	}
-	return s
+	next <- struct{}{}
+	return <-told
 }
 
 func TestASenderLeavesWhenItsContextEnds(t *testing.T) {
