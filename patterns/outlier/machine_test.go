@@ -126,6 +126,26 @@ func TestAnIntervalThatEndsWhileAMemberIsOutForgivesItNothing(t *testing.T) {
 	m.want(44 * sec)
 }
 
+func TestAMachineThatIsWokenLateDoesAllInItsOrder(t *testing.T) {
+	c := Config{Consecutive: 1, EjectFor: 8 * sec, MaxEjectFor: 20 * sec, Interval: 5 * sec, MaxEjected: 1}
+	late := func(m *rig, now time.Duration) { m.step(m.Tick(patterns.Instant(now))) }
+
+	m := newRig(t, 4, c)
+	m.calls(2500*ms, 1, 1, patterns.Failure) // it is out until 10.5 s
+	late(m, 21*sec)                          // and was in use when two intervals ended
+	m.calls(21*sec, 1, 1, patterns.Failure)
+	m.want(29*sec-1, "1")
+	m.want(29 * sec)
+
+	m = newRig(t, 4, c)
+	m.calls(2500*ms, 1, 1, patterns.Failure)
+	m.calls(7500*ms, 2, 1, patterns.Failure) // it is out until 15.5 s, longer than the other
+	late(m, 16*sec)
+	m.calls(16*sec, 2, 1, patterns.Failure)
+	m.want(32*sec-1, "2")
+	m.want(32 * sec)
+}
+
 func TestNoMoreThanAShareIsEjectedAndNeverTheLast(t *testing.T) {
 	for _, tt := range []struct {
 		members int
